@@ -1,0 +1,68 @@
+/**
+ * The board: what is wrong right now, by component and code; /health is drawn from it.
+ *
+ * A component raises a fault when it meets it and clears it when the same thing works again. Every raise is counted
+ * by code; only a change of state is logged, so that a retry every second does not fill the journal.
+ */
+import type { Fault } from "./fault.ts";
+import type { Log } from "./log.ts";
+
+export type Severity = "degraded" | "failing";
+
+/** One line of /health. `since` is RFC 3339. */
+export interface Reason {
+  component: string;
+  code: string;
+  message: string;
+  hint: string;
+  since: string;
+  severity: Severity;
+}
+
+export interface Board {
+  /** `component` as in the configuration: `sources.nginx`, `sinks.lake`, `spool`. `detail` tells two of one code apart (a path). */
+  raise(component: string, severity: Severity, fault: Fault, detail?: string): void;
+  /** Clears what was raised under these names; without `code`, all of the component. */
+  clear(component: string, code?: string, detail?: string): void;
+  /** Counts a fault that is over as soon as it happened (a damaged frame skipped, a line cut). */
+  count(component: string, fault: Fault, times?: number): void;
+  reasons(): Reason[];
+  /** Faults so far, by code. */
+  counts(): Record<string, number>;
+}
+
+export function createBoard(log: Log, now: () => number): Board {
+  const standing = new Map<string, Reason>();
+  const counts: Record<string, number> = {};
+  const keyOf = (component: string, code: string, detail: string): string => `${component}\n${code}\n${detail}`;
+  const add = (code: string, times: number): void => {
+    counts[code] = (counts[code] ?? 0) + times;
+  };
+  return {
+    raise(component, severity, fault, detail = "") {
+      add(fault.code, 1);
+      const key = keyOf(component, fault.code, detail);
+      const before = standing.get(key);
+      const since = before?.since ?? new Date(now()).toISOString();
+      standing.set(key, { component, code: fault.code, message: fault.message, hint: fault.hint ?? "", since, severity });
+      if (before !== undefined && before.severity === severity) return;
+      const level = severity === "failing" ? "error" : "warn";
+      log[level](fault.message, { component, code: fault.code, hint: fault.hint });
+    },
+    clear(component, code, detail) {
+      for (const [key, reason] of standing) {
+        if (reason.component !== component) continue;
+        if (code !== undefined && reason.code !== code) continue;
+        if (detail !== undefined && key !== keyOf(component, reason.code, detail)) continue;
+        standing.delete(key);
+        log.info("recovered", { component, code: reason.code });
+      }
+    },
+    count(component, fault, times = 1) {
+      add(fault.code, times);
+      log.warn(fault.message, { component, code: fault.code, hint: fault.hint });
+    },
+    reasons: () => [...standing.values()],
+    counts: () => ({ ...counts }),
+  };
+}

@@ -1,0 +1,163 @@
+/**
+ * Door to the disk. Everything durable goes through it, so that the simulation can forget, tear, fill up and fail.
+ *
+ * All calls reject with the system's error (`code` as in errno(3)); whoever calls says what it was doing.
+ * Reads and writes run off the main thread.
+ */
+import { constants } from "node:fs";
+import * as fs from "node:fs/promises";
+
+export type FileKind = "file" | "directory" | "symlink" | "other";
+
+export interface FileStat {
+  kind: FileKind;
+  bytes: number;
+  device: number;
+  inode: number;
+  links: number;
+  /** Last change of the content, wall milliseconds. */
+  modifiedMs: number;
+}
+
+export interface DiskFile extends AsyncDisposable {
+  readonly path: string;
+  /** Reads into `into` from `position`; returns the bytes read: fewer than asked at the end of the file, 0 beyond it. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  /** Writes all of `parts`, one after the other, from `position`. A short write goes on; on rejection any part may be there. */
+  write(parts: readonly Uint8Array[], position: number): Promise<void>;
+  /** fdatasync(2). */
+  datasync(): Promise<void>;
+  truncate(bytes: number): Promise<void>;
+  stat(): Promise<FileStat>;
+  close(): Promise<void>;
+}
+
+/**
+ * How a file is opened. `read`: must exist, never blocks on a FIFO. `nofollow`: the same, and refuses a symlink (ELOOP).
+ * `write`: read and write, made when missing. `create`: must not exist yet (EEXIST).
+ */
+export type OpenMode = "read" | "nofollow" | "write" | "create";
+
+export interface Disk {
+  open(path: string, mode: OpenMode, permissions?: number): Promise<DiskFile>;
+  /** Names in a directory, unsorted, without `.` and `..`. */
+  list(path: string): Promise<string[]>;
+  /** Follows symlinks unless `follow` is false; undefined when there is nothing. */
+  stat(path: string, follow?: boolean): Promise<FileStat | undefined>;
+  /** The path with every symlink resolved. */
+  realpath(path: string): Promise<string>;
+  makeDirectory(path: string, permissions?: number): Promise<void>;
+  /** Replaces what is at `to`. */
+  rename(from: string, to: string): Promise<void>;
+  /** A second name; EEXIST when `to` is taken: the atomic way to never overwrite. */
+  link(from: string, to: string): Promise<void>;
+  /** No error when it is gone already. */
+  remove(path: string): Promise<void>;
+  /** Makes names in a directory durable: after create, rename, link and remove. */
+  syncDirectory(path: string): Promise<void>;
+  /** Bytes an unprivileged process may still write, and the size, of the file system that holds `path`. */
+  space(path: string): Promise<{ freeBytes: number; totalBytes: number }>;
+}
+
+const flags: Record<OpenMode, number> = {
+  read: constants.O_RDONLY | constants.O_NONBLOCK,
+  nofollow: constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW,
+  write: constants.O_RDWR | constants.O_CREAT,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
+};
+
+export const systemDisk: Disk = {
+  async open(path, mode, permissions = 0o640) {
+    return new SystemFile(path, await fs.open(path, flags[mode], permissions));
+  },
+  list: (path) => fs.readdir(path),
+  async stat(path, follow = true) {
+    try {
+      return toStat(follow ? await fs.stat(path) : await fs.lstat(path));
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw cause;
+    }
+  },
+  realpath: (path) => fs.realpath(path),
+  async makeDirectory(path, permissions = 0o750) {
+    await fs.mkdir(path, { recursive: true, mode: permissions });
+  },
+  rename: (from, to) => fs.rename(from, to),
+  link: (from, to) => fs.link(from, to),
+  remove: (path) => fs.rm(path, { force: true }),
+  async syncDirectory(path) {
+    await using directory = await fs.open(path, constants.O_RDONLY);
+    await directory.sync();
+  },
+  async space(path) {
+    const found = await fs.statfs(path);
+    return { freeBytes: found.bavail * found.bsize, totalBytes: found.blocks * found.bsize };
+  },
+};
+
+class SystemFile implements DiskFile {
+  readonly path: string;
+  readonly #handle: fs.FileHandle;
+
+  constructor(path: string, handle: fs.FileHandle) {
+    this.path = path;
+    this.#handle = handle;
+  }
+
+  async read(into: Uint8Array, position: number): Promise<number> {
+    const { bytesRead } = await this.#handle.read(into, 0, into.byteLength, position);
+    return bytesRead;
+  }
+
+  async write(parts: readonly Uint8Array[], position: number): Promise<void> {
+    let rest = parts.filter((part) => part.byteLength > 0);
+    let at = position;
+    while (rest.length > 0) {
+      // One call as a rule. writev(2) takes at most 1,024 parts and writes short when the disk fills up.
+      const { bytesWritten } = await this.#handle.writev(rest.slice(0, 1024), at);
+      if (bytesWritten === 0) throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+      at += bytesWritten;
+      rest = skip(rest, bytesWritten);
+    }
+  }
+
+  datasync(): Promise<void> {
+    return this.#handle.datasync();
+  }
+
+  truncate(bytes: number): Promise<void> {
+    return this.#handle.truncate(bytes);
+  }
+
+  async stat(): Promise<FileStat> {
+    return toStat(await this.#handle.stat());
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** What is left of `parts` after their first `count` bytes. */
+function skip(parts: readonly Uint8Array[], count: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let left = count;
+  for (const part of parts) {
+    if (left >= part.byteLength) left -= part.byteLength;
+    else {
+      rest.push(left === 0 ? part : part.subarray(left));
+      left = 0;
+    }
+  }
+  return rest;
+}
+
+function toStat(found: { isFile(): boolean; isDirectory(): boolean; isSymbolicLink(): boolean; size: number; dev: number; ino: number; nlink: number; mtimeMs: number }): FileStat {
+  const kind = found.isFile() ? "file" : found.isDirectory() ? "directory" : found.isSymbolicLink() ? "symlink" : "other";
+  return { kind, bytes: found.size, device: found.dev, inode: found.ino, links: found.nlink, modifiedMs: found.mtimeMs };
+}

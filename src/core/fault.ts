@@ -1,0 +1,81 @@
+/**
+ * Fault: the one class for what goes wrong in operation (disk, network, far side, operator's input).
+ *
+ * The folder that knows the protocol classifies; the loop that calls it decides and waits; one place logs.
+ * Codes are stable and greppable; each has a line in docs/operating.md.
+ */
+
+/**
+ * What the caller may do about it.
+ * - later: keep the data, back off with jitter, retry for as long as it takes.
+ * - denied: the same, but health fails at once and the retry comes every `retry.max`.
+ * - poison: this data is refused, other data may pass (400, 413, 422 of a receiver).
+ * - never: retrying cannot help (usage, configuration, a format from the future).
+ */
+export type Retry = "later" | "denied" | "poison" | "never";
+
+export interface FaultDetail {
+  /** Stable snake_case name, such as `s3_access_denied`. */
+  code: string;
+  retry: Retry;
+  /** Lower-case operation and place, such as `put object raw/a.ndjson.zst`; the cause's words are appended. */
+  message: string;
+  /** What the operator can do about it, one sentence. */
+  hint?: string;
+  /** What the far side asked us to wait (Retry-After), in milliseconds. */
+  waitMs?: number;
+  /** The record of the chunk that is to blame, counted from 1 (only with `poison`). */
+  record?: number;
+  cause?: unknown;
+}
+
+export class Fault extends Error {
+  override readonly name = "Fault";
+  readonly code: string;
+  readonly retry: Retry;
+  readonly hint: string | undefined;
+  readonly waitMs: number | undefined;
+  readonly record: number | undefined;
+
+  constructor(detail: FaultDetail) {
+    const cause = detail.cause === undefined ? "" : `: ${describe(detail.cause)}`;
+    super(`${detail.message}${cause}`, detail.cause === undefined ? undefined : { cause: detail.cause });
+    this.code = detail.code;
+    this.retry = detail.retry;
+    this.hint = detail.hint;
+    this.waitMs = detail.waitMs;
+    this.record = detail.record;
+  }
+}
+
+/** The words of anything thrown, for a chained message: an errno in words people know, else the message. */
+export function describe(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const errno = errnoOf(cause);
+  const words = errno === undefined ? undefined : errnoWords[errno];
+  if (words !== undefined) return words;
+  return cause.message === "" ? cause.name : cause.message;
+}
+
+/** The errno name (`ENOENT`) of a system error, or undefined. */
+export function errnoOf(cause: unknown): string | undefined {
+  if (typeof cause !== "object" || cause === null || !("code" in cause)) return undefined;
+  return typeof cause.code === "string" ? cause.code : undefined;
+}
+
+const errnoWords: Record<string, string> = {
+  EACCES: "permission denied",
+  EADDRINUSE: "address already in use",
+  ECONNREFUSED: "connection refused",
+  ConnectionRefused: "connection refused",
+  ECONNRESET: "connection reset",
+  EDQUOT: "disk quota exceeded",
+  EIO: "input/output error",
+  EISDIR: "is a directory",
+  EMFILE: "too many open files",
+  ENOENT: "no such file or directory",
+  ENOSPC: "no space left on device",
+  ENOTDIR: "not a directory",
+  EPERM: "operation not permitted",
+  EROFS: "read-only file system",
+};

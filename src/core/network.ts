@@ -1,0 +1,94 @@
+/** Door to the network: the calls out (HTTP) and the servers in. The simulation cuts, delays and repeats here. */
+
+export interface NetworkRequest {
+  url: string;
+  method: string;
+  headers: Record<string, string>;
+  /** The body as a whole; parts are sent one after the other. */
+  body?: Uint8Array;
+  /** Aborted: the request is given up, the call rejects. */
+  signal: AbortSignal;
+  /** TLS settings of the target, PEM texts. */
+  tls?: { ca?: string; cert?: string; key?: string };
+}
+
+export interface NetworkAnswer {
+  status: number;
+  headers: Headers;
+  /** The answer's text, at most 64 KiB of it. */
+  text: string;
+}
+
+export interface Server {
+  /** Where it listens: `http://127.0.0.1:8470`, or the path of a Unix socket. */
+  readonly address: string;
+  /** Stops accepting, waits `graceMs` for what is under way, then cuts. */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface ServeOptions {
+  /** `host:port` (port 0 = any) or a Unix socket path. */
+  listen: { host: string; port: number } | { socket: string };
+  tls?: { cert: string; key: string };
+  handle(request: Request): Response | Promise<Response>;
+  /** Largest body accepted, as sent. */
+  bodyBytesMax: number;
+}
+
+export interface Network {
+  request(request: NetworkRequest): Promise<NetworkAnswer>;
+  serve(options: ServeOptions): Server;
+}
+
+const answerBytesMax = 64 * 1024;
+
+export const systemNetwork: Network = {
+  async request(request) {
+    const answer = await fetch(request.url, {
+      method: request.method,
+      headers: request.headers,
+      body: (request.body as Uint8Array<ArrayBuffer> | undefined) ?? null,
+      signal: request.signal,
+      redirect: "manual",
+      keepalive: true,
+      ...(request.tls === undefined ? {} : { tls: request.tls }),
+    });
+    return { status: answer.status, headers: answer.headers, text: await boundedText(answer) };
+  },
+  serve(options) {
+    const { handle, bodyBytesMax, listen, tls } = options;
+    const server =
+      "socket" in listen
+        ? Bun.serve({ fetch: handle, maxRequestBodySize: bodyBytesMax, unix: listen.socket })
+        : Bun.serve({
+            fetch: handle,
+            maxRequestBodySize: bodyBytesMax,
+            hostname: listen.host,
+            port: listen.port,
+            // Longer than any commit takes: an answer waits until its records are durable.
+            idleTimeout: 120,
+            ...(tls === undefined ? {} : { tls }),
+          });
+    return {
+      address: "socket" in listen ? listen.socket : server.url.href.replace(/\/$/, ""),
+      async close(graceMs) {
+        // server.stop() can hang for ever on a connection that stays open: give it its time, then cut.
+        const cut = Bun.sleep(graceMs);
+        await Promise.race([server.stop(), cut]);
+        await server.stop(true);
+      },
+    };
+  },
+};
+
+async function boundedText(answer: Response): Promise<string> {
+  if (answer.body === null) return "";
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of answer.body) {
+    parts.push(part);
+    bytes += part.byteLength;
+    if (bytes >= answerBytesMax) break;
+  }
+  return Buffer.concat(parts).toString("utf8", 0, answerBytesMax);
+}
