@@ -1,4 +1,5 @@
 /** Door to the network: the calls out (HTTP) and the servers in. The simulation cuts, delays and repeats here. */
+import { chmodSync } from "node:fs";
 
 export interface NetworkRequest {
   url: string;
@@ -10,6 +11,8 @@ export interface NetworkRequest {
   signal: AbortSignal;
   /** TLS settings of the target, PEM texts. */
   tls?: { ca?: string; cert?: string; key?: string };
+  /** A Unix socket to go through; the URL then gives the path and the Host header only. */
+  socket?: string;
 }
 
 export interface NetworkAnswer {
@@ -27,7 +30,7 @@ export interface Server {
 }
 
 export interface ServeOptions {
-  /** `host:port` (port 0 = any) or a Unix socket path. */
+  /** `host:port` (port 0 = any) or a Unix socket path, made with mode 0600 and removed at the close. Throws the system's error. */
   listen: { host: string; port: number } | { socket: string };
   tls?: { cert: string; key: string };
   handle(request: Request): Response | Promise<Response>;
@@ -52,6 +55,7 @@ export const systemNetwork: Network = {
       redirect: "manual",
       keepalive: true,
       ...(request.tls === undefined ? {} : { tls: request.tls }),
+      ...(request.socket === undefined ? {} : { unix: request.socket }),
     });
     return { status: answer.status, headers: answer.headers, text: await boundedText(answer) };
   },
@@ -59,7 +63,7 @@ export const systemNetwork: Network = {
     const { handle, bodyBytesMax, listen, tls } = options;
     const server =
       "socket" in listen
-        ? Bun.serve({ fetch: handle, maxRequestBodySize: bodyBytesMax, unix: listen.socket })
+        ? serveSocket(listen.socket, () => Bun.serve({ fetch: handle, maxRequestBodySize: bodyBytesMax, unix: listen.socket }))
         : Bun.serve({
             fetch: handle,
             maxRequestBodySize: bodyBytesMax,
@@ -80,6 +84,23 @@ export const systemNetwork: Network = {
     };
   },
 };
+
+/** Binds with a mask, since a connection made between bind(2) and chmod(2) would get in; chmod takes the x bits off. */
+function serveSocket(path: string, bind: () => Bun.Server<undefined>): Bun.Server<undefined> {
+  const before = process.umask(0o077);
+  try {
+    const server = bind();
+    try {
+      chmodSync(path, 0o600);
+    } catch (cause) {
+      void server.stop(true);
+      throw cause;
+    }
+    return server;
+  } finally {
+    process.umask(before);
+  }
+}
 
 async function boundedText(answer: Response): Promise<string> {
   if (answer.body === null) return "";
