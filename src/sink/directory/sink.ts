@@ -1,0 +1,186 @@
+/**
+ * Sink `directory`: one file a batch in a folder of this machine or a mounted one, laid out like the objects in S3.
+ *
+ * Promises:
+ * - A file stands under its name whole and synced, or not at all: it is written as `.NAME.tmp`, synced, then linked.
+ * - Nothing that is there is ever overwritten: a file of that name with the same content is the delivery (a retry after a
+ *   crash), one with other content is reported as forked.
+ * - `put` resolves after the folder and every folder made for it were synced.
+ * - Leftovers of a crash need no search: the name of the temporary file follows from the batch, and the journal sends a
+ *   batch that was cut again under the same name.
+ */
+import { dirname, join } from "node:path";
+import * as v from "valibot";
+import type { Batch, CheckContext, Finding, Receipt, Sink, SinkKind } from "../../core/contract.ts";
+import type { Disk, DiskFile } from "../../core/disk.ts";
+import { errnoOf, Fault } from "../../core/fault.ts";
+import type { Signals } from "../../core/signals.ts";
+import { text } from "../../core/values.ts";
+import { commonKeys, deliveryOf, partitionKeys } from "../schema.ts";
+
+const schema = v.strictObject({
+  type: v.literal("directory"),
+  dir: v.pipe(text(), v.description("Folder the files are laid out in; made when missing.")),
+  ...partitionKeys(),
+  ...commonKeys({ bytes_max: "32MiB", age_max: "5m" }),
+});
+
+type Config = v.InferOutput<typeof schema>;
+
+/** What is compared at once when a file of the name is there already. */
+const compareBytes = 256 * 1024;
+
+export const directory: SinkKind<Config> = {
+  type: "directory",
+  schema,
+  delivery: (config) => deliveryOf(config),
+  open: async (config, context) => new DirectorySink(config, context.doors.disk),
+  check,
+};
+
+class DirectorySink implements Sink {
+  readonly #root: string;
+  readonly #disk: Disk;
+
+  constructor(config: Config, disk: Disk) {
+    this.#root = `${config.dir}/${config.prefix}`;
+    this.#disk = disk;
+  }
+
+  async put(batch: Batch, signals: Signals): Promise<Receipt> {
+    const folder = join(`${this.#root}${batch.lane}`);
+    const target = join(folder, batch.name);
+    const temporary = join(folder, `.${batch.name}.tmp`);
+    try {
+      if ((await this.#disk.stat(target, false)) === undefined) {
+        await this.#write(temporary, batch, signals);
+        if (await this.#publish(temporary, target)) {
+          await this.#disk.remove(temporary);
+          await this.#disk.syncDirectory(folder);
+          return { outcome: "delivered" };
+        }
+      }
+      await this.#disk.remove(temporary);
+      if (!(await holds(this.#disk, target, batch))) return { outcome: "forked" };
+      // It may stand there from before a crash that came ahead of this sync.
+      await this.#disk.syncDirectory(folder);
+      return { outcome: "delivered" };
+    } catch (cause) {
+      await this.#disk.remove(temporary).catch(() => {}); // the fault at hand is the one to tell
+      throw classify(cause, `write file ${target}`);
+    }
+  }
+
+  async #write(path: string, batch: Batch, signals: Signals): Promise<void> {
+    await using file = await this.#create(path);
+    await file.truncate(0); // a leftover of a crash may be longer
+    let at = 0;
+    for await (const part of batch.body()) {
+      if (signals.kill.aborted) throw new Fault({ code: "delivery_cut", retry: "later", message: `write file ${path}: cut short` });
+      await file.write([part], at);
+      at += part.byteLength;
+    }
+    await file.datasync();
+  }
+
+  async #create(path: string): Promise<DiskFile> {
+    try {
+      return await this.#disk.open(path, "write");
+    } catch (cause) {
+      if (errnoOf(cause) !== "ENOENT") throw cause;
+      await makeDurable(this.#disk, dirname(path));
+      return this.#disk.open(path, "write");
+    }
+  }
+
+  /** False when the name is taken. */
+  async #publish(temporary: string, target: string): Promise<boolean> {
+    try {
+      await this.#disk.link(temporary, target);
+      return true;
+    } catch (cause) {
+      const errno = errnoOf(cause) ?? "";
+      if (errno === "EEXIST") return false;
+      // File systems without hard links (FAT, some FUSE and SMB mounts) answer with one of these. Their rename replaces,
+      // so look once more; between look and rename nobody else writes a name with our spool's id in it.
+      if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(errno)) throw cause;
+      if ((await this.#disk.stat(target, false)) !== undefined) return false;
+      await this.#disk.rename(temporary, target);
+      return true;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** Makes a folder and the missing ones above it, and syncs each parent, so that a power cut cannot take them with the files in them. */
+async function makeDurable(disk: Disk, path: string): Promise<void> {
+  const parents: string[] = [];
+  for (let at = path; (await disk.stat(at)) === undefined && dirname(at) !== at; at = dirname(at)) parents.push(dirname(at));
+  await disk.makeDirectory(path);
+  for (const parent of parents.reverse()) await disk.syncDirectory(parent);
+}
+
+/** Whether the file at `path` holds exactly this batch. */
+async function holds(disk: Disk, path: string, batch: Batch): Promise<boolean> {
+  const found = await disk.stat(path, false);
+  if (found === undefined || found.kind !== "file" || found.bytes !== batch.bytes) return false;
+  await using file = await disk.open(path, "nofollow");
+  const hash = new Bun.CryptoHasher("sha256");
+  const buffer = new Uint8Array(compareBytes);
+  for (let at = 0; ;) {
+    const count = await file.read(buffer, at);
+    if (count === 0) return hash.digest("hex") === batch.digest;
+    hash.update(buffer.subarray(0, count));
+    at += count;
+  }
+}
+
+const faults: Record<string, { code: string; retry: "later" | "denied"; hint: string }> = {
+  ENOSPC: { code: "directory_no_space", retry: "later", hint: "free space on the file system of this folder; shipping goes on by itself" },
+  EDQUOT: { code: "directory_no_space", retry: "later", hint: "raise the quota or free space; shipping goes on by itself" },
+  EACCES: { code: "directory_access_denied", retry: "denied", hint: "let the user logferry runs as write to this folder" },
+  EPERM: { code: "directory_access_denied", retry: "denied", hint: "let the user logferry runs as write to this folder" },
+  EROFS: { code: "directory_read_only", retry: "denied", hint: "mount the file system of this folder for writing" },
+  ENOTDIR: {
+    code: "directory_path_invalid",
+    retry: "denied",
+    hint: "a part of the path is a file: choose another dir or prefix, or move the file away",
+  },
+  EEXIST: {
+    code: "directory_path_invalid",
+    retry: "denied",
+    hint: "a part of the path is a file: choose another dir or prefix, or move the file away",
+  },
+  EISDIR: { code: "directory_path_invalid", retry: "denied", hint: "a folder stands where a file should be: move it away" },
+  ELOOP: { code: "directory_path_invalid", retry: "denied", hint: "the path holds symbolic links that lead in a circle" },
+  ENAMETOOLONG: { code: "directory_path_invalid", retry: "denied", hint: "shorten dir, prefix or partition" },
+};
+
+function classify(cause: unknown, message: string): Fault {
+  if (cause instanceof Fault) return cause;
+  const known = faults[errnoOf(cause) ?? ""];
+  if (known !== undefined) return new Fault({ ...known, message, cause });
+  return new Fault({ code: "directory_failed", retry: "later", message, hint: "look at the file system of this folder; it is tried again", cause });
+}
+
+async function check(config: Config, context: CheckContext): Promise<Finding[]> {
+  const { disk, random } = context.doors;
+  const what = `write and remove a file in ${config.dir}`;
+  try {
+    // A folder that is missing is made by the first batch, not by a check: its nearest parent is asked.
+    let folder = config.dir;
+    while ((await disk.stat(folder)) === undefined && dirname(folder) !== folder) folder = dirname(folder);
+    const probe = join(folder, `.logferry-check-${Buffer.from(random.bytes(8)).toString("hex")}`);
+    {
+      await using file = await disk.open(probe, "create");
+      await file.write([new TextEncoder().encode("logferry check\n")], 0);
+      await file.datasync();
+    }
+    await disk.remove(probe);
+    return [{ ok: true, what }];
+  } catch (cause) {
+    const fault = classify(cause, what);
+    return [{ ok: false, what, code: fault.code, message: fault.message, hint: fault.hint ?? "" }];
+  }
+}

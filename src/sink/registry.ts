@@ -1,0 +1,7 @@
+/** Every kind of sink, one line each; `type` in the configuration picks from here. */
+import type { SinkKind } from "../core/contract.ts";
+import { directory } from "./directory/sink.ts";
+
+export const sinkKinds: Readonly<Record<string, SinkKind>> = {
+  directory,
+};
