@@ -40,7 +40,8 @@ function installed() {
   const present = json(hidden).packages;
   const same = (path) => present[path]?.version === wanted[path]?.version && present[path]?.integrity === wanted[path]?.integrity;
   return (
-    Object.keys(present).every(same) && Object.keys(wanted).every((path) => path === "" || (wanted[path].optional && !(path in present)) || same(path))
+    Object.keys(present).every(same) &&
+    Object.keys(wanted).every((path) => path === "" || (wanted[path].optional && !(path in present)) || same(path))
   );
 }
 
@@ -49,7 +50,11 @@ function install() {
   // npm tells its scripts where it is; called by hand, it is on the PATH.
   const cli = process.env.npm_execpath;
   const [command, ...before] = cli?.endsWith(".js") || cli?.endsWith(".cjs") ? [process.execPath, cli] : ["npm"];
-  const result = spawnSync(command, [...before, "ci", "--no-audit", "--no-fund"], { cwd: root, stdio: ["ignore", 2, 2], env: { ...process.env, ...cache() } });
+  const result = spawnSync(command, [...before, "ci", "--no-audit", "--no-fund"], {
+    cwd: root,
+    stdio: ["ignore", 2, 2],
+    env: { ...process.env, ...cache() },
+  });
   if (result.error) fail(`npm could not be run (${result.error.message}): install Node's npm`);
   if (result.status !== 0) fail("npm ci failed: see its message above");
 }

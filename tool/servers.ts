@@ -20,9 +20,7 @@ export async function ensureVersitygw(): Promise<string> {
   if (existsSync(path)) return path;
   const go = Bun.which("go");
   if (go === null) {
-    throw new Error(
-      `versitygw ${versitygwVersion} is missing and Go is not on the PATH. Install Go 1.24 or newer, or put the executable at ${path}`,
-    );
+    throw new Error(`versitygw ${versitygwVersion} is missing and Go is not on the PATH. Install Go 1.24 or newer, or put the executable at ${path}`);
   }
   // A folder for each process that builds, so that two at once do not see half an executable.
   const target = join(binaries, `building-${process.pid}`);

@@ -24,7 +24,11 @@ test("until gives the first real value and names what never came", async () => {
 });
 
 test("a process gives its output, its exit code and takes its input", async () => {
-  expect(await runProcess(["sh", "-c", "cat; echo out; echo err >&2; exit 3"], { stdin: "in " })).toEqual({ code: 3, stdout: "in out\n", stderr: "err\n" });
+  expect(await runProcess(["sh", "-c", "cat; echo out; echo err >&2; exit 3"], { stdin: "in " })).toEqual({
+    code: 3,
+    stdout: "in out\n",
+    stderr: "err\n",
+  });
   await using sleeper = startProcess(["sleep", "600"]);
   expect(await sleeper.stop()).toBe(143);
 });
