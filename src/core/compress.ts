@@ -20,8 +20,8 @@ const gzipAsync = promisify<Uint8Array, ZlibOptions, Buffer>(gzip);
 const gunzipAsync = promisify<Uint8Array, ZlibOptions, Buffer>(gunzip);
 
 export const systemCompress: Compress = {
-  zstd: (bytes, level) => Bun.zstdCompress(bytes as Uint8Array<ArrayBuffer>, { level }),
-  unzstd: (bytes) => Bun.zstdDecompress(bytes as Uint8Array<ArrayBuffer>),
+  zstd: (bytes, level) => Bun.zstdCompress(bytes, { level }),
+  unzstd: (bytes) => Bun.zstdDecompress(bytes),
   gzip: (bytes, level) => gzipAsync(bytes, { level }),
   // node:zlib and not Bun.gunzipSync: the latter stops after the first member without a word.
   gunzip: (bytes, bytesMax) => gunzipAsync(bytes, { maxOutputLength: bytesMax }),

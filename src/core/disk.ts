@@ -157,7 +157,16 @@ function skip(parts: readonly Uint8Array[], count: number): Uint8Array[] {
   return rest;
 }
 
-function toStat(found: { isFile(): boolean; isDirectory(): boolean; isSymbolicLink(): boolean; size: number; dev: number; ino: number; nlink: number; mtimeMs: number }): FileStat {
+function toStat(found: {
+  isFile(): boolean;
+  isDirectory(): boolean;
+  isSymbolicLink(): boolean;
+  size: number;
+  dev: number;
+  ino: number;
+  nlink: number;
+  mtimeMs: number;
+}): FileStat {
   const kind = found.isFile() ? "file" : found.isDirectory() ? "directory" : found.isSymbolicLink() ? "symlink" : "other";
   return { kind, bytes: found.size, device: found.dev, inode: found.ino, links: found.nlink, modifiedMs: found.mtimeMs };
 }

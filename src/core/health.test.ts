@@ -82,7 +82,10 @@ describe("ProgressWatch", () => {
   });
 
   test("one step forward, or a moment without lag, ends the stall", () => {
-    for (const [lag, position] of [[100, 8], [0, 7]] as const) {
+    for (const [lag, position] of [
+      [100, 8],
+      [0, 7],
+    ] as const) {
       const watch = new ProgressWatch();
       watch.look("sinks.lake", 100, 7, 0);
       watch.look("sinks.lake", 100, 7, 130_000);

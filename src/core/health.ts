@@ -32,7 +32,11 @@ export interface Moment {
  */
 export function computeHealth(reasons: readonly Reason[], components: readonly Component[], now: Moment, stalledAfterMs: number): Health {
   const stalls = components.filter((each) => stalledForMs(each, now) > stalledAfterMs + (each.holdsMs ?? 0)).map((each) => stall(each, now));
-  const all = [...reasons.filter((reason) => reason.severity === "failing"), ...stalls, ...reasons.filter((reason) => reason.severity === "degraded")];
+  const all = [
+    ...reasons.filter((reason) => reason.severity === "failing"),
+    ...stalls,
+    ...reasons.filter((reason) => reason.severity === "degraded"),
+  ];
   const failing = all.some((reason) => reason.severity === "failing");
   return {
     state: failing ? "failing" : all.length > 0 ? "degraded" : "ok",

@@ -16,8 +16,18 @@ export interface Meter {
 
 export function createMeter(): Meter {
   const registry = new Registry();
-  const records = new Counter({ name: "logferry_source_records_total", help: "Records read and made durable.", labelNames: ["source"], registers: [registry] });
-  const bytes = new Counter({ name: "logferry_source_bytes_total", help: "Bytes read and made durable, line ends included.", labelNames: ["source"], registers: [registry] });
+  const records = new Counter({
+    name: "logferry_source_records_total",
+    help: "Records read and made durable.",
+    labelNames: ["source"],
+    registers: [registry],
+  });
+  const bytes = new Counter({
+    name: "logferry_source_bytes_total",
+    help: "Bytes read and made durable, line ends included.",
+    labelNames: ["source"],
+    registers: [registry],
+  });
   const commits = new Histogram({
     name: "logferry_commit_seconds",
     help: "Time from the first record of a commit group to its sync.",

@@ -60,7 +60,8 @@ export const systemNetwork: Network = {
     return { status: answer.status, headers: answer.headers, text: await boundedText(answer) };
   },
   serve(options) {
-    const { handle, bodyBytesMax, listen, tls } = options;
+    const { bodyBytesMax, listen, tls } = options;
+    const handle = (request: Request): Response | Promise<Response> => options.handle(request);
     const server =
       "socket" in listen
         ? serveSocket(listen.socket, () => Bun.serve({ fetch: handle, maxRequestBodySize: bodyBytesMax, unix: listen.socket }))

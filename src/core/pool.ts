@@ -28,7 +28,11 @@ export class Buffers {
     if (taken === undefined) {
       const at = this.#waiting.indexOf(resolve);
       if (at >= 0) this.#waiting.splice(at, 1);
-      else promise.then((buffer) => this.give(buffer), () => {}); // handed over in the same moment: pass it on
+      else
+        promise.then(
+          (buffer) => this.give(buffer),
+          () => {},
+        ); // handed over in the same moment: pass it on
     }
     return taken;
   }

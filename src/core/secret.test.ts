@@ -20,8 +20,15 @@ test("a file that holds no secret is a fault that names it and what to do", asyn
   await writeFile(dir.join("empty"), "\n");
   await writeFile(dir.join("huge"), "x".repeat(300_000));
   await mkdir(dir.join("folder"));
-  for (const [name, words] of [["missing", "no such file"], ["empty", "is empty"], ["huge", "too large"], ["folder", "is a directory"]] as const) {
-    const fault = await openSecret(systemDisk, dir.join(name)).read().catch((cause: unknown) => cause);
+  for (const [name, words] of [
+    ["missing", "no such file"],
+    ["empty", "is empty"],
+    ["huge", "too large"],
+    ["folder", "is a directory"],
+  ] as const) {
+    const fault = await openSecret(systemDisk, dir.join(name))
+      .read()
+      .catch((cause: unknown) => cause);
     expect(fault).toMatchObject({ code: "secret_unreadable", retry: "denied" });
     expect((fault as Error).message).toContain(words);
     expect((fault as Error).message).toContain(dir.join(name));

@@ -1,7 +1,18 @@
 /** Configuration values as people write them, as valibot schemas: sizes, durations, names. */
 import * as v from "valibot";
 
-const sizeUnits: Record<string, number> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
+const sizeUnits: Record<string, number> = {
+  B: 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+  kB: 1e3,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+};
 const durationUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** Bytes of `512KiB`, `2GiB`, `1.5MB` or a plain number of bytes; undefined when it is none. */
@@ -52,14 +63,22 @@ export const flag = () => v.boolean("must be true or false");
 
 /** A whole number of at least `min` and at most `max`. */
 export const count = (min: number, max: number) =>
-  v.pipe(v.number("must be a whole number"), v.integer("must be a whole number"), v.minValue(min, `must be at least ${min}`), v.maxValue(max, `must be at most ${max}`));
+  v.pipe(
+    v.number("must be a whole number"),
+    v.integer("must be a whole number"),
+    v.minValue(min, `must be at least ${min}`),
+    v.maxValue(max, `must be at most ${max}`),
+  );
 
 /** An http or https URL without user and password in it. Output: the text as given. */
 export const httpUrl = () =>
   v.pipe(
     v.string("must be a URL such as https://ingest.example.com/v1/records"),
     v.check((input) => /^https?:$/.test(tryUrl(input)?.protocol ?? ""), "must be a URL that begins with http:// or https://"),
-    v.check((input) => (tryUrl(input)?.username ?? "") === "" && (tryUrl(input)?.password ?? "") === "", "must not hold a user or password; use bearer_token_file or basic instead"),
+    v.check(
+      (input) => (tryUrl(input)?.username ?? "") === "" && (tryUrl(input)?.password ?? "") === "",
+      "must not hold a user or password; use bearer_token_file or basic instead",
+    ),
   );
 
 function tryUrl(input: string): URL | undefined {
