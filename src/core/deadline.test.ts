@@ -27,4 +27,9 @@ describe("withDeadline", () => {
     await expect(running).rejects.toThrow("cut by shutdown");
     await expect(withDeadline(systemClock, 60_000, kill.signal, never)).rejects.toThrow("cut by shutdown");
   });
+
+  test("does not wait for work that ignores its signal", async () => {
+    const { signal } = new AbortController();
+    await expect(withDeadline(systemClock, 20, signal, () => new Promise(() => {}))).rejects.toThrow("no answer within 0 s");
+  });
 });

@@ -8,22 +8,27 @@ export class Cut extends Error {
 
 /**
  * Runs `work` with a signal that is aborted once `ms` have passed or `kill` is aborted, and settles as `work` does.
- * Rejects with `Cut` (`no answer within 60 s`, `cut by shutdown`) when `work` rejects after that. Leaves no listener behind.
+ * After an abort it rejects with `Cut` (`no answer within 60 s`, `cut by shutdown`) at once: it does not wait for work that
+ * ignores its signal. Leaves no listener behind.
  */
 export async function withDeadline<T>(clock: Clock, ms: number, kill: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const cut = new AbortController();
   const over = new AbortController();
-  const onKill = (): void => cut.abort(new Cut("cut by shutdown"));
+  const { promise: wasCut, reject } = Promise.withResolvers<never>();
+  const give = (reason: string): void => {
+    const cause = new Cut(reason);
+    reject(cause);
+    cut.abort(cause);
+  };
+  const onKill = (): void => give("cut by shutdown");
+  wasCut.catch(() => {}); // nobody waits for it once the work has settled
   if (kill.aborted) onKill();
-  kill.addEventListener("abort", onKill, { once: true });
+  else kill.addEventListener("abort", onKill, { once: true });
   void clock.sleep(ms, over.signal).then(() => {
-    if (!over.signal.aborted) cut.abort(new Cut(`no answer within ${seconds(ms)} s`));
+    if (!over.signal.aborted) give(`no answer within ${seconds(ms)} s`);
   });
   try {
-    return await work(cut.signal);
-  } catch (cause) {
-    if (cut.signal.aborted) throw cut.signal.reason;
-    throw cause;
+    return await Promise.race([wasCut, work(cut.signal)]);
   } finally {
     over.abort();
     kill.removeEventListener("abort", onKill);

@@ -57,6 +57,15 @@ export function describe(cause: unknown): string {
   return cause.message === "" ? cause.name : cause.message;
 }
 
+/** Foreign words (an answer's text) made fit for a message or a log line: one line, no control characters, at most `lengthMax` characters. */
+export function excerpt(text: string, lengthMax = 300): string {
+  const line = text
+    .slice(0, lengthMax * 4)
+    .replace(/[\s\p{C}]+/gu, " ")
+    .trim();
+  return line.length <= lengthMax ? line : `${line.slice(0, lengthMax - 1)}…`;
+}
+
 /** The errno name (`ENOENT`) of a system error, or undefined. */
 export function errnoOf(cause: unknown): string | undefined {
   if (typeof cause !== "object" || cause === null || !("code" in cause)) return undefined;
