@@ -4,10 +4,10 @@
  * All calls reject with the system's error (`code` as in errno(3)); whoever calls says what it was doing.
  * Reads and writes run off the main thread.
  */
-import { constants } from "node:fs";
+import { constants, type Stats } from "node:fs";
 import * as fs from "node:fs/promises";
 
-export type FileKind = "file" | "directory" | "symlink" | "other";
+export type FileKind = "file" | "directory" | "symlink" | "socket" | "other";
 
 export interface FileStat {
   kind: FileKind;
@@ -157,16 +157,13 @@ function skip(parts: readonly Uint8Array[], count: number): Uint8Array[] {
   return rest;
 }
 
-function toStat(found: {
-  isFile(): boolean;
-  isDirectory(): boolean;
-  isSymbolicLink(): boolean;
-  size: number;
-  dev: number;
-  ino: number;
-  nlink: number;
-  mtimeMs: number;
-}): FileStat {
-  const kind = found.isFile() ? "file" : found.isDirectory() ? "directory" : found.isSymbolicLink() ? "symlink" : "other";
-  return { kind, bytes: found.size, device: found.dev, inode: found.ino, links: found.nlink, modifiedMs: found.mtimeMs };
+function toStat(found: Stats): FileStat {
+  return { kind: kindOf(found), bytes: found.size, device: found.dev, inode: found.ino, links: found.nlink, modifiedMs: found.mtimeMs };
+}
+
+function kindOf(found: Stats): FileKind {
+  if (found.isFile()) return "file";
+  if (found.isDirectory()) return "directory";
+  if (found.isSymbolicLink()) return "symlink";
+  return found.isSocket() ? "socket" : "other";
 }
