@@ -13,12 +13,14 @@ export interface NetworkRequest {
   tls?: { ca?: string; cert?: string; key?: string };
   /** A Unix socket to go through; the URL then gives the path and the Host header only. */
   socket?: string;
+  /** How much of the answer's text is kept. Default: 64 KiB, enough for any answer that is read by people. */
+  answerBytesMax?: number;
 }
 
 export interface NetworkAnswer {
   status: number;
   headers: Headers;
-  /** The answer's text, at most 64 KiB of it. */
+  /** The answer's text, at most `answerBytesMax` of it. */
   text: string;
 }
 
@@ -57,7 +59,7 @@ export const systemNetwork: Network = {
       ...(request.tls === undefined ? {} : { tls: request.tls }),
       ...(request.socket === undefined ? {} : { unix: request.socket }),
     });
-    return { status: answer.status, headers: answer.headers, text: await boundedText(answer) };
+    return { status: answer.status, headers: answer.headers, text: await boundedText(answer, request.answerBytesMax ?? answerBytesMax) };
   },
   serve(options) {
     const { bodyBytesMax, listen, tls } = options;
@@ -103,14 +105,14 @@ function serveSocket(path: string, bind: () => Bun.Server<undefined>): Bun.Serve
   }
 }
 
-async function boundedText(answer: Response): Promise<string> {
+async function boundedText(answer: Response, bytesMax: number): Promise<string> {
   if (answer.body === null) return "";
   const parts: Uint8Array[] = [];
   let bytes = 0;
   for await (const part of answer.body) {
     parts.push(part);
     bytes += part.byteLength;
-    if (bytes >= answerBytesMax) break;
+    if (bytes >= bytesMax) break;
   }
-  return Buffer.concat(parts).toString("utf8", 0, answerBytesMax);
+  return Buffer.concat(parts).toString("utf8", 0, bytesMax);
 }
