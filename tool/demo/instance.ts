@@ -40,9 +40,7 @@ export class Instance {
       if (answer?.status === 200) return;
       await Bun.sleep(20);
     }
-    throw new Error(
-      `the ${this.side.name} instance ${this.running ? "is not ready after 20 s" : `ended with exit code ${await this.exited}`}\n${this.logTail()}`,
-    );
+    throw new Error(this.running ? `the ${this.side.name} instance is not ready after 20 s\n${this.#logTail()}` : await this.ending());
   }
 
   /** Undefined while it does not answer. */
@@ -65,8 +63,12 @@ export class Instance {
     if (this.running) this.#process.kill("SIGKILL");
   }
 
-  logTail(): string {
-    const lines = readFileSync(this.side.log, "utf8").trimEnd().split("\n");
-    return lines.slice(-8).join("\n");
+  /** How it ended, with the end of its log. */
+  async ending(): Promise<string> {
+    return `the ${this.side.name} instance ended with exit code ${await this.exited}\n${this.#logTail()}\n`;
+  }
+
+  #logTail(): string {
+    return readFileSync(this.side.log, "utf8").trimEnd().split("\n").slice(-8).join("\n");
   }
 }

@@ -1,0 +1,84 @@
+/**
+ * What a process costs: CPU seconds of all its threads, wall seconds, resident memory. The figures of a running process come from
+ * /proc and so exist on Linux only; elsewhere they are NaN and print as a dash.
+ */
+import { closeSync, openSync, readFileSync, readdirSync } from "node:fs";
+
+export interface Cost {
+  readonly cpuSeconds: number;
+  readonly wallSeconds: number;
+  readonly rssPeakBytes: number;
+}
+
+export interface Spawned {
+  readonly pid: number;
+  readonly exited: Promise<Cost>;
+  kill(signal: "SIGTERM" | "SIGKILL"): void;
+}
+
+/** How often the peak is looked at. The kernel keeps the high-water mark, so only a peak in a process's last moments is missed. */
+const lookMs = 50;
+const running = new Set<Bun.Subprocess>();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130));
+
+/** Runs `command`, its output to the file `log` (dropped without). `exited` rejects when the exit code is not 0. */
+export function spawn(command: readonly string[], log?: string): Spawned {
+  const output = log === undefined ? ("ignore" as const) : openSync(log, "a");
+  const began = performance.now();
+  const child = Bun.spawn([...command], { stdin: "ignore", stdout: "ignore", stderr: output });
+  if (typeof output === "number") closeSync(output);
+  running.add(child);
+  return { pid: child.pid, exited: finish(child, command, began, log), kill: (signal) => child.kill(signal) };
+}
+
+async function finish(child: Bun.Subprocess, command: readonly string[], began: number, log: string | undefined): Promise<Cost> {
+  let rssPeakBytes = Number.NaN;
+  const look = (): void => {
+    // Not resourceUsage().maxRSS: a child begins with its parent's peak there, since the kernel carries it over exec(2).
+    const found = statusBytes(child.pid, "VmHWM");
+    if (!Number.isNaN(found)) rssPeakBytes = found;
+  };
+  const timer = setInterval(look, lookMs);
+  const code = await child.exited;
+  const wallSeconds = (performance.now() - began) / 1000;
+  clearInterval(timer);
+  running.delete(child);
+  if (code !== 0) throw new Error(`${command.join(" ")}: exit code ${code}${log === undefined ? "" : `\n${tail(log)}`}`);
+  const usage = child.resourceUsage();
+  return { cpuSeconds: Number(usage?.cpuTime.total ?? Number.NaN) / 1e6, wallSeconds, rssPeakBytes };
+}
+
+function tail(path: string): string {
+  return readFileSync(path, "utf8").trimEnd().split("\n").slice(-10).join("\n");
+}
+
+/** Resident now, or `VmHWM`, the most it ever was. NaN when it cannot be known. */
+export function statusBytes(pid: number, field: "VmRSS" | "VmHWM" = "VmRSS"): number {
+  try {
+    const match = new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+    return match === null ? Number.NaN : Number(match[1]) * 1024;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+/** CPU seconds so far of all threads of a running process, to the nanosecond: the ticks of /proc/PID/stat are too coarse for idle. */
+export function cpuSeconds(pid: number): number {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    return threads.reduce((sum, thread) => sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]), 0) / 1e9;
+  } catch {
+    return tickSeconds(pid);
+  }
+}
+
+/** The same from /proc/PID/stat, in hundredths of a second: for kernels without schedstat. */
+function tickSeconds(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return Number.NaN;
+  }
+}

@@ -1,0 +1,81 @@
+/** The results as tables for people. */
+import Table from "cli-table3";
+import type { CatchUp } from "./catchup.ts";
+import type { Idle } from "./idle.ts";
+import type { Steady } from "./steady.ts";
+
+export interface Results {
+  machine: { cpu: string; cores: number; memory_gb: number; platform: string; zstd: string; executable_mb: number };
+  catch_up: CatchUp[];
+  steady?: Steady;
+  idle: Idle[];
+  start_ms?: number;
+}
+
+const fixed = (value: number, digits: number): string => (Number.isNaN(value) ? "–" : value.toFixed(digits));
+
+function table(title: string, head: readonly string[], rows: readonly (readonly string[])[]): void {
+  if (rows.length === 0) return;
+  const bare = {
+    top: "",
+    "top-mid": "",
+    "top-left": "",
+    "top-right": "",
+    bottom: "",
+    "bottom-mid": "",
+    "bottom-left": "",
+    "bottom-right": "",
+    left: "",
+    "left-mid": "",
+    mid: "",
+    "mid-mid": "",
+    right: "",
+    "right-mid": "",
+    middle: "  ",
+  };
+  const drawn = new Table({
+    head: [...head],
+    chars: bare,
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
+    colAligns: head.map((_, column) => (column === 0 ? "left" : "right")),
+  });
+  for (const row of rows) drawn.push([...row]);
+  console.log(`\n${title}\n${drawn.toString()}`);
+}
+
+export function print(results: Results): void {
+  const { machine, steady } = results;
+  console.log(
+    `\n${machine.cpu}, ${machine.cores} cores, ${machine.memory_gb} GB, ${machine.platform}; zstd ${machine.zstd}; executable ${fixed(machine.executable_mb, 1)} MB`,
+  );
+  const catchUps = results.catch_up.map((one) => [
+    `${one.case} → ${one.to}`,
+    fixed(one.input_mb, 0),
+    fixed(one.ndjson_per_input, 2),
+    fixed(one.compression, 1),
+    fixed(one.cpu_s_per_gb, 2),
+    fixed(one.wall_s_per_gb, 2),
+    fixed(one.zstd_cpu_s_per_gb, 2),
+    `${fixed(one.ratio, 2)} (${fixed(one.ratio_min, 2)} to ${fixed(one.ratio_max, 2)})`,
+    fixed(one.rss_peak_mb, 0),
+  ]);
+  table(
+    "catch-up, medians; seconds are per GB of input",
+    ["", "input MB", "NDJSON/input", "compression", "CPU s", "wall s", "zstd -1 CPU s", "CPU ratio to zstd -1", "peak RSS MB"],
+    catchUps,
+  );
+  if (steady !== undefined) {
+    const row = [
+      `${steady.mb_per_s} MB/s → http`,
+      fixed(steady.cpu_percent, 1),
+      fixed(steady.rss_median_mb, 0),
+      fixed(steady.rss_peak_mb, 0),
+      fixed(steady.latency_p50_ms, 0),
+      fixed(steady.latency_p99_ms, 0),
+    ];
+    table("steady", ["", "CPU % of a core", "RSS MB", "peak RSS MB", "written → received p50 ms", "p99 ms"], [row]);
+  }
+  const idles = results.idle.map((one) => [one.setting, fixed(one.cpu_percent, 2), fixed(one.rss_mb, 0)]);
+  table("idle", ["", "CPU % of a core", "RSS MB"], idles);
+  if (results.start_ms !== undefined) console.log(`\nstart → ready  ${fixed(results.start_ms, 0)} ms`);
+}
