@@ -1,0 +1,165 @@
+/**
+ * The spool as sinks see it: pieces in sequence order, never beyond the synced end, and payloads with their CRC checked.
+ *
+ * Where sequences are missing (a damaged header, a segment that is gone) a `lost` piece stands for them, so that a reader
+ * always gets on. Damaged bytes are counted and kept aside once.
+ */
+import type { DiskFile } from "../core/disk.ts";
+import type { Doors } from "../core/doors.ts";
+import type { FrameRef, Piece, SpoolReader } from "../core/contract.ts";
+import { Fault } from "../core/fault.ts";
+import { readFully } from "./scan.ts";
+import type { Quarantine } from "./quarantine.ts";
+import type { Segments } from "./segments.ts";
+
+export interface ReaderState {
+  readonly id: string;
+  readonly epoch: string;
+  nextSequence(): number;
+  rawBytes(): number;
+  pressed(): boolean;
+  claim(sink: string, sequence: number): void;
+}
+
+/** Segment files kept open for reading: one for each sink that walks, and the newest. */
+const filesMax = 6;
+
+export class Reader implements SpoolReader {
+  readonly id: string;
+  readonly epoch: string;
+  readonly #doors: Doors;
+  readonly #segments: Segments;
+  readonly #quarantine: Quarantine;
+  readonly #state: ReaderState;
+  readonly #files = new Map<number, Promise<DiskFile>>();
+
+  constructor(doors: Doors, segments: Segments, quarantine: Quarantine, state: ReaderState) {
+    this.id = state.id;
+    this.epoch = state.epoch;
+    this.#doors = doors;
+    this.#segments = segments;
+    this.#quarantine = quarantine;
+    this.#state = state;
+    segments.onRemove = (segment) => void this.#forget(segment);
+  }
+
+  firstSequence(): number {
+    return this.#segments.all()[0]?.firstSequence ?? this.#state.nextSequence();
+  }
+
+  nextSequence(): number {
+    return this.#state.nextSequence();
+  }
+
+  async pieces(sequence: number, limit: number): Promise<Piece[]> {
+    const pieces: Piece[] = [];
+    let at = sequence;
+    while (pieces.length < limit && at < this.nextSequence()) {
+      const segment = this.#segments.find(at);
+      const until = segment?.firstSequence ?? this.nextSequence();
+      if (at < until) {
+        pieces.push({ lost: { firstSequence: at, records: until - at } });
+        at = until;
+        continue;
+      }
+      if (segment === undefined) break;
+      const index = await this.#segments.index(segment);
+      const before = at;
+      for (let i = indexOf(index, at); i < index.length && pieces.length < limit; i++) {
+        const piece = index[i] as Piece;
+        pieces.push(piece);
+        at = endOf(piece);
+      }
+      if (at === before) break; // removed or grown while we looked
+    }
+    return pieces;
+  }
+
+  async grown(sequence: number, ...signals: AbortSignal[]): Promise<void> {
+    while (this.nextSequence() <= sequence && !signals.some((signal) => signal.aborted)) await this.#segments.changed.wait(...signals);
+  }
+
+  async payload(frame: FrameRef): Promise<Uint8Array> {
+    const bytes = new Uint8Array(frame.payloadBytes);
+    const path = this.#segments.path(frame.segment);
+    let length: number;
+    try {
+      length = await readFully(await this.#file(frame.segment), bytes, frame.offset);
+    } catch (cause) {
+      void this.#forget(frame.segment);
+      throw new Fault({
+        code: "spool_read_failed",
+        retry: "later",
+        message: `read segment ${path}`,
+        hint: "Check the disk and the kernel log; it is tried again until it works.",
+        cause,
+      });
+    }
+    if (length === bytes.byteLength && Bun.hash.crc32(bytes) === frame.crc) return bytes;
+    await this.#quarantine.keep(frame.segment, frame.offset, frame.payloadBytes);
+    throw new Fault({
+      code: "spool_frame_corrupt",
+      retry: "never",
+      message: `read segment ${path}: the frame at byte ${frame.offset} does not match its checksum, records ${frame.firstSequence} to ${frame.firstSequence + frame.records - 1} are lost`,
+      hint: "The disk changed bytes after they were synced: check it. The damaged bytes lie in quarantine/.",
+    });
+  }
+
+  pressed(): boolean {
+    return this.#state.pressed();
+  }
+
+  claim(sink: string, sequence: number): void {
+    this.#state.claim(sink, sequence);
+  }
+
+  bytesFrom(sequence: number): number {
+    if (sequence >= this.nextSequence()) return 0;
+    const segment = this.#segments.find(sequence);
+    if (segment === undefined) return 0;
+    // Within a segment by share: records of one spool are of about equal length, and the figure is a measure of lag.
+    const share = (Math.max(sequence, segment.firstSequence) - segment.firstSequence) / (segment.nextSequence - segment.firstSequence);
+    return this.#state.rawBytes() - segment.rawBefore - Math.floor(share * segment.rawBytes);
+  }
+
+  async close(): Promise<void> {
+    const files = [...this.#files.keys()];
+    await Promise.all(files.map((number) => this.#forget(number)));
+  }
+
+  #file(number: number): Promise<DiskFile> {
+    const known = this.#files.get(number);
+    if (known !== undefined) return known;
+    const opened = this.#doors.disk.open(this.#segments.path(number), "read");
+    this.#files.set(number, opened);
+    const [oldest] = this.#files.keys();
+    if (this.#files.size > filesMax && oldest !== undefined) void this.#forget(oldest);
+    return opened;
+  }
+
+  async #forget(number: number): Promise<void> {
+    const file = this.#files.get(number);
+    this.#files.delete(number);
+    try {
+      await (await file)?.close();
+    } catch {
+      // it could not be opened, or is closed already: nothing to free
+    }
+  }
+}
+
+function endOf(piece: Piece): number {
+  return "frame" in piece ? piece.frame.firstSequence + piece.frame.records : piece.lost.firstSequence + piece.lost.records;
+}
+
+/** The first piece that ends beyond `sequence`. */
+function indexOf(pieces: readonly Piece[], sequence: number): number {
+  let low = 0;
+  let high = pieces.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (endOf(pieces[middle] as Piece) <= sequence) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,104 @@
+/**
+ * Walks the blocks of a segment file without reading the payloads between them.
+ *
+ * Damage never ends the walk: what is not a whole block is passed over up to the next place where one begins (its magic
+ * and its CRC both fit), and shown as one damaged piece. Memory: one window, or one block if that is larger.
+ */
+import type { DiskFile } from "../core/disk.ts";
+import { blockLength, decodeBlock, magic, type Block, type FrameHeader } from "./format.ts";
+
+/** A block at `at` (with its payload behind it for a frame), or `length` damaged bytes. Lengths include the payload. */
+export type Item =
+  | { readonly at: number; readonly length: number; readonly block: Exclude<Block, FrameHeader> }
+  | { readonly at: number; readonly length: number; readonly block: FrameHeader; readonly payloadAt: number }
+  | { readonly at: number; readonly length: number; readonly block: undefined };
+
+const windowBytes = 64 * 1024;
+const magicBytes = Buffer.alloc(4);
+magicBytes.writeUInt32LE(magic);
+
+/** A file seen through one window that moves forward. */
+class Window {
+  readonly #file: DiskFile;
+  readonly #end: number;
+  #buffer = new Uint8Array(windowBytes);
+  #at = 0;
+  #length = 0;
+
+  constructor(file: DiskFile, end: number) {
+    this.#file = file;
+    this.#end = end;
+  }
+
+  /** Up to `count` bytes from `at`: fewer only at the end. Valid until the next call. */
+  async bytes(at: number, count: number): Promise<Uint8Array> {
+    const wanted = Math.min(count, this.#end - at);
+    if (at < this.#at || at + wanted > this.#at + this.#length) await this.#load(at, wanted);
+    return this.#buffer.subarray(at - this.#at, Math.min(at - this.#at + wanted, this.#length));
+  }
+
+  async #load(at: number, wanted: number): Promise<void> {
+    if (wanted > this.#buffer.byteLength) this.#buffer = new Uint8Array(wanted);
+    const goal = Math.min(this.#buffer.byteLength, this.#end - at);
+    this.#at = at;
+    this.#length = 0;
+    while (this.#length < goal) {
+      const count = await this.#file.read(this.#buffer.subarray(this.#length, goal), at + this.#length);
+      if (count === 0) break;
+      this.#length += count;
+    }
+  }
+}
+
+/**
+ * The items of `file` from byte `from` (a block's start) up to `end`, in order, without holes between them.
+ * Throws `FutureVersion` for a whole block of a later format.
+ */
+export async function* scan(file: DiskFile, from: number, end: number): AsyncGenerator<Item> {
+  const window = new Window(file, end);
+  let at = from;
+  while (at < end) {
+    const item = (await itemAt(window, at, end)) ?? { at, length: (await nextBlock(window, at + 1, end)) - at, block: undefined };
+    yield item;
+    at += item.length;
+  }
+}
+
+async function itemAt(window: Window, at: number, end: number): Promise<Item | undefined> {
+  // A header of one stream is below 256 bytes as a rule: ask for the window, not for each length in turn.
+  const length = blockLength(await window.bytes(at, 12), 0);
+  if (length === 0 || at + length > end) return undefined;
+  const block = decodeBlock(await window.bytes(at, length));
+  if (block === undefined) return undefined;
+  if (block.kind !== "frame") return { at, length, block };
+  const total = length + block.payloadBytes;
+  return at + total > end ? undefined : { at, length: total, block, payloadAt: at + length };
+}
+
+/** Where the next whole block begins at or after `from`, or `end`. */
+async function nextBlock(window: Window, from: number, end: number): Promise<number> {
+  let at = from;
+  while (at < end) {
+    const bytes = await window.bytes(at, windowBytes);
+    const found = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).indexOf(magicBytes);
+    if (found < 0) {
+      // The magic may lie across the edge of the window.
+      at += Math.max(1, bytes.byteLength - 3);
+      continue;
+    }
+    if ((await itemAt(window, at + found, end)) !== undefined) return at + found;
+    at += found + 1;
+  }
+  return end;
+}
+
+/** Fills `into` from `position`; returns the bytes read, fewer only at the end of the file. */
+export async function readFully(file: DiskFile, into: Uint8Array, position: number): Promise<number> {
+  let length = 0;
+  while (length < into.byteLength) {
+    const count = await file.read(into.subarray(length), position + length);
+    if (count === 0) break;
+    length += count;
+  }
+  return length;
+}
