@@ -65,7 +65,7 @@ export function parseTemplate(template: string): Template | { readonly mistake: 
 
 function shapeMistake(template: string): string | undefined {
   if (template === "") return "must not be empty";
-  if (/[\u0000-\u001f\u007f\\]/.test(template)) return "must not hold control characters or backslashes";
+  if (/[\p{Cc}\\]/u.test(template)) return "must not hold control characters or backslashes";
   const folders = template.replace(/\{[^{}]*\}/g, "x").split("/");
   if (folders.includes("")) return "must not begin or end with / or hold //";
   if (folders.some((folder) => folder.startsWith("."))) return "must not have a folder that begins with a dot";
@@ -87,8 +87,10 @@ function timePart(letter: string): Part | { readonly mistake: string } {
 
 /** Whether `zone` is in the runtime's time zone database. */
 export function zoneExists(zone: string): boolean {
+  if (!/^[A-Za-z]/.test(zone)) return false; // an offset such as +05:07 would begin its hours beside the quarters
   try {
-    return new Intl.DateTimeFormat("en", { timeZone: zone }) !== undefined;
+    new Intl.DateTimeFormat("en", { timeZone: zone }).format();
+    return true;
   } catch {
     return false;
   }

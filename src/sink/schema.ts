@@ -117,7 +117,7 @@ export const partitionKeys = () => ({
 });
 
 function prefixMistake(prefix: string): string | undefined {
-  if (/[\u0000-\u001f\u007f\\]/.test(prefix)) return "must not hold control characters or backslashes";
+  if (/[\p{Cc}\\]/u.test(prefix)) return "must not hold control characters or backslashes";
   if (prefix.startsWith("/")) return "must not begin with /";
   // The last part may be the beginning of a name; `.` and `..` would still climb once it stands alone.
   const segments = prefix.split("/");

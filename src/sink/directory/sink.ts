@@ -118,7 +118,7 @@ async function makeDurable(disk: Disk, path: string): Promise<void> {
   const parents: string[] = [];
   for (let at = path; (await disk.stat(at)) === undefined && dirname(at) !== at; at = dirname(at)) parents.push(dirname(at));
   await disk.makeDirectory(path);
-  for (const parent of parents.reverse()) await disk.syncDirectory(parent);
+  for (const parent of parents.toReversed()) await disk.syncDirectory(parent);
 }
 
 /** Whether the file at `path` holds exactly this batch. */
