@@ -10,24 +10,11 @@ import { kinds, type KindName } from "./corpus/kind.ts";
 import { isComplete, Tally, type Verdict } from "./corpus/tally.ts";
 import { spawn, type Cost } from "./process.ts";
 
-export interface Case {
-  readonly name: string;
-  readonly kind: KindName;
-  readonly format: "plain" | "json";
-}
-
-export const cases: readonly Case[] = [
-  { name: "access", kind: "access", format: "plain" },
-  { name: "json", kind: "json", format: "plain" },
-  { name: "json-data", kind: "json", format: "json" },
-  { name: "syslog", kind: "syslog", format: "plain" },
-];
-
 type Route = "folder" | "http";
 
 /** Medians; seconds are per GB of input. */
 export interface CatchUp {
-  readonly case: string;
+  readonly kind: KindName;
   readonly to: Route;
   readonly input_mb: number;
   /** NDJSON bytes for a byte of input, and for a byte delivered. */
@@ -48,22 +35,22 @@ interface Run {
   readonly delivered: number;
 }
 
-export async function catchUp(plan: Plan, { name, kind, format }: Case): Promise<CatchUp[]> {
+export async function catchUp(plan: Plan, kind: KindName): Promise<CatchUp[]> {
   const corpus = corpusFile(plan, kind);
-  const source = { in: { type: "file", include: [corpus.path], format } };
+  const source = { in: { type: "file", include: [corpus.path] } };
   const runs: Record<Route, Run[]> = { folder: [], http: [] };
   await using receiver = await Receiver.start(plan.check ? kinds[kind].marker : undefined);
   return await inScratch(plan, async (scratch) => {
     const ndjson = join(scratch, "out.ndjson");
     let ndjsonBytes = 0;
     for (let round = 1; round <= plan.runs; round++) {
-      plan.note(`catch-up ${name}, round ${round} of ${plan.runs}`);
+      plan.note(`catch-up ${kind}, round ${round} of ${plan.runs}`);
       await inScratch(plan, async (folder) => {
         const lake = join(folder, "lake");
         const { command, log } = configured(plan, folder, { sources: source, sinks: { out: { type: "directory", dir: lake } } }, "--once");
         const cost = await spawn(command, log).exited;
         const found = await readFolder(lake, kinds[kind].marker, round === 1 ? ndjson : undefined);
-        complete(`catch-up ${name} to the folder`, corpus.lines, found.tally.verdict(corpus.lines));
+        complete(`catch-up ${kind} to the folder`, corpus.lines, found.tally.verdict(corpus.lines));
         ndjsonBytes = found.ndjsonBytes;
         runs.folder.push({ cost, zstd: await zstd(ndjson), delivered: found.bytes });
       });
@@ -83,11 +70,11 @@ export async function catchUp(plan: Plan, { name, kind, format }: Case): Promise
           repeated: Math.max(0, received.records - corpus.lines),
           foreign: 0,
         };
-        complete(`catch-up ${name} to HTTP`, corpus.lines, verdict);
+        complete(`catch-up ${kind} to HTTP`, corpus.lines, verdict);
         runs.http.push({ cost, zstd: await zstd(ndjson), delivered: received.bytes });
       });
     }
-    return (["folder", "http"] as const).map((to) => summary(name, to, corpus.bytes, ndjsonBytes, runs[to]));
+    return (["folder", "http"] as const).map((to) => summary(kind, to, corpus.bytes, ndjsonBytes, runs[to]));
   });
 }
 
@@ -128,11 +115,11 @@ function writeAll(fd: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
 }
 
-function summary(name: string, to: Route, inputBytes: number, ndjsonBytes: number, runs: readonly Run[]): CatchUp {
+function summary(kind: KindName, to: Route, inputBytes: number, ndjsonBytes: number, runs: readonly Run[]): CatchUp {
   const gigabytes = inputBytes / gigabyte;
   const ratios = runs.map((run) => run.cost.cpuSeconds / run.zstd.cpuSeconds);
   return {
-    case: name,
+    kind,
     to,
     input_mb: inputBytes / 1e6,
     ndjson_per_input: ndjsonBytes / inputBytes,

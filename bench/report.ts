@@ -1,6 +1,7 @@
 /** The results as tables for people. */
 import Table from "cli-table3";
 import type { CatchUp } from "./catchup.ts";
+import type { Encoding } from "./encoder.ts";
 import type { Idle } from "./idle.ts";
 import type { Steady } from "./steady.ts";
 
@@ -8,6 +9,7 @@ export interface Results {
   machine: { cpu: string; cores: number; memory_gb: number; platform: string; zstd: string; executable_mb: number };
   catch_up: CatchUp[];
   steady?: Steady;
+  encoder: Encoding[];
   idle: Idle[];
   start_ms?: number;
 }
@@ -49,7 +51,7 @@ export function print(results: Results): void {
     `\n${machine.cpu}, ${machine.cores} cores, ${machine.memory_gb} GB, ${machine.platform}; zstd ${machine.zstd}; executable ${fixed(machine.executable_mb, 1)} MB`,
   );
   const catchUps = results.catch_up.map((one) => [
-    `${one.case} → ${one.to}`,
+    `${one.kind} → ${one.to}`,
     fixed(one.input_mb, 0),
     fixed(one.ndjson_per_input, 2),
     fixed(one.compression, 1),
@@ -64,6 +66,8 @@ export function print(results: Results): void {
     ["", "input MB", "NDJSON/input", "compression", "CPU s", "wall s", "zstd -1 CPU s", "CPU ratio to zstd -1", "peak RSS MB"],
     catchUps,
   );
+  const encodings = results.encoder.map((one) => [one.kind, fixed(one.input_mb_per_s, 0), fixed(one.output_mb_per_s, 0)]);
+  table("encoder, lines to NDJSON in memory, one thread", ["", "input MB/s", "NDJSON MB/s"], encodings);
   if (steady !== undefined) {
     const row = [
       `${steady.mb_per_s} MB/s → http`,

@@ -9,12 +9,14 @@ import { parseArgs } from "node:util";
 import { ensureExecutable } from "../build.ts";
 import { parseSize } from "../src/core/values.ts";
 import { root, type Plan } from "./bench.ts";
-import { cases, catchUp } from "./catchup.ts";
+import { catchUp } from "./catchup.ts";
+import { kindNames } from "./corpus/kind.ts";
+import { encode } from "./encoder.ts";
 import { coldStart, idle } from "./idle.ts";
 import { print, type Results } from "./report.ts";
 import { steady } from "./steady.ts";
 
-const parts = [...cases.map((one) => one.name), "steady", "idle", "start"];
+const parts: readonly string[] = [...kindNames, "encoder", "steady", "idle", "start"];
 const usage = `usage: npm run bench -- [--full] [--only ${parts.join(",")}] [--bytes SIZE] [--runs N] [--seconds N] [--check] [--executable FILE] [--folder DIR] [--json]`;
 
 async function fromArguments(): Promise<{ plan: Plan; only: ReadonlySet<string>; json: boolean }> {
@@ -56,10 +58,11 @@ async function main(): Promise<number> {
   const { plan, only, json } = given;
   try {
     mkdirSync(plan.folder, { recursive: true });
-    const chosen = cases.filter((one) => only.has(one.name));
+    const chosen = kindNames.filter((kind) => only.has(kind));
     if (chosen.length > 0 && Bun.which("zstd") === null) throw new Error("the zstd command is missing: apt-get install zstd, brew install zstd");
-    const results: Results = { machine: machine(plan.logferry.at(-1) as string), catch_up: [], idle: [] };
-    for (const one of chosen) results.catch_up.push(...(await catchUp(plan, one)));
+    const results: Results = { machine: machine(plan.logferry.at(-1) as string), catch_up: [], encoder: [], idle: [] };
+    for (const kind of chosen) results.catch_up.push(...(await catchUp(plan, kind)));
+    if (only.has("encoder")) results.encoder = kindNames.map((kind) => encode(plan, kind));
     if (only.has("steady")) results.steady = await steady(plan);
     if (only.has("idle")) results.idle = await idle(plan);
     if (only.has("start")) results.start_ms = await coldStart(plan);

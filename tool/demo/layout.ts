@@ -51,11 +51,7 @@ export function prepare(ports: Ports): void {
   const token = join(home, "token");
   writeFileSync(token, crypto.randomUUID(), { mode: 0o600 });
   const lake = (to: Side): object => ({ type: "directory", dir: to.lake, partition, batch: { age_max: "2s" } });
-  const source = (name: SourceName): object => ({
-    type: "file",
-    include: [`${files[name].path}*`],
-    ...(files[name].kind === "json" ? { format: "json" } : {}),
-  });
+  const source = (name: SourceName): object => ({ type: "file", include: [`${files[name].path}*`] });
   const edgeConfig = {
     host: "demo-edge",
     spool: { dir: join(home, "edge", "spool"), min_free_bytes: "64MiB" },
