@@ -89,7 +89,8 @@ class Probe {
       return { ok: true, what };
     } catch (cause) {
       // Delivery never removes anything, so a policy without it is a good one.
-      if (isForbidden(refusalOf(cause))) return { ok: true, what: `${what} (may not be removed, it stays as an empty object; delivery does not need s3:DeleteObject)` };
+      if (isForbidden(refusalOf(cause)))
+        return { ok: true, what: `${what} (may not be removed, it stays as an empty object; delivery does not need s3:DeleteObject)` };
       return this.#failed(what, cause);
     }
   }

@@ -102,7 +102,14 @@ class SdkStore implements Store {
 
   async putPart(key: string, upload: string, number: number, bytes: Uint8Array, kill: AbortSignal): Promise<string> {
     const stored = await this.#withMd5(bytes, (md5) => {
-      const command = new UploadPartCommand({ ...this.#at(key), UploadId: upload, PartNumber: number, Body: bytes, ContentLength: bytes.byteLength, ...md5 });
+      const command = new UploadPartCommand({
+        ...this.#at(key),
+        UploadId: upload,
+        PartNumber: number,
+        Body: bytes,
+        ContentLength: bytes.byteLength,
+        ...md5,
+      });
       return this.#within(answerMsMax + bytes.byteLength / bodyBytesPerMs, kill, (options) => this.#client.send(command, options));
     });
     if (stored.ETag === undefined) throw new Error("the store gave no ETag for a part");

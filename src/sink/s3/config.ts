@@ -21,7 +21,10 @@ const bucketName = () =>
 /** S3 takes ten tags, keys up to 128 and values up to 256 characters. */
 const tags = () =>
   v.pipe(
-    v.record(v.pipe(text(), v.maxLength(128, "must have at most 128 characters")), v.pipe(v.string("must be text"), v.maxLength(256, "must have at most 256 characters"))),
+    v.record(
+      v.pipe(text(), v.maxLength(128, "must have at most 128 characters")),
+      v.pipe(v.string("must be text"), v.maxLength(256, "must have at most 256 characters")),
+    ),
     v.check((input) => Object.keys(input).length <= 10, "must be at most ten tags"),
     v.description("Tags of every object, as `name: value`. Needs the permission s3:PutObjectTagging."),
   );
@@ -31,10 +34,16 @@ export const schema = v.pipe(
     type: v.literal("s3"),
     bucket: bucketName(),
     region: v.optional(
-      v.pipe(text(), v.description("Region of the bucket. When left out: AWS_REGION or the shared config file, or us-east-1 where an endpoint is set.")),
+      v.pipe(
+        text(),
+        v.description("Region of the bucket. When left out: AWS_REGION or the shared config file, or us-east-1 where an endpoint is set."),
+      ),
     ),
     endpoint: v.optional(v.pipe(httpUrl(), v.description("Address of an S3 compatible store, when it is not AWS."))),
-    path_style: v.optional(v.pipe(flag(), v.description("Address the bucket in the path instead of the host name: MinIO, versitygw and most stores on premises.")), false),
+    path_style: v.optional(
+      v.pipe(flag(), v.description("Address the bucket in the path instead of the host name: MinIO, versitygw and most stores on premises.")),
+      false,
+    ),
     ...partitionKeys(),
     part_bytes: v.optional(
       v.pipe(
@@ -54,7 +63,9 @@ export const schema = v.pipe(
     ),
     sse_kms_key_id: v.optional(v.pipe(text(), v.description("Key for sse: aws:kms; the account's default key when left out."))),
     tags: v.optional(tags()),
-    access_key_id_file: v.optional(v.pipe(text(), v.description("File with the access key id; goes with secret_access_key_file. Without both, the standard AWS chain is asked."))),
+    access_key_id_file: v.optional(
+      v.pipe(text(), v.description("File with the access key id; goes with secret_access_key_file. Without both, the standard AWS chain is asked.")),
+    ),
     secret_access_key_file: v.optional(v.pipe(text(), v.description("File with the secret access key. Read again when it changes."))),
     ...commonKeys({ bytes_max: "32MiB", age_max: "5m" }),
   }),

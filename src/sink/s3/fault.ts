@@ -85,7 +85,11 @@ function withoutAnswer(cause: unknown, { endpoint }: Place): Verdict {
   const name = cause instanceof Error ? cause.name : "";
   const message = cause instanceof Error ? cause.message : "";
   if (cause instanceof Unreachable || cause instanceof Cut) {
-    return { code: "s3_unreachable", retry: "later", hint: `check the way to ${endpoint ?? "the S3 endpoint"}: name, network, proxy, firewall; it is tried again by itself` };
+    return {
+      code: "s3_unreachable",
+      retry: "later",
+      hint: `check the way to ${endpoint ?? "the S3 endpoint"}: name, network, proxy, firewall; it is tried again by itself`,
+    };
   }
   if (/CredentialsProviderError|TokenProviderError/.test(name) || /credential/i.test(message)) {
     return {
@@ -98,43 +102,130 @@ function withoutAnswer(cause: unknown, { endpoint }: Place): Verdict {
   return { code: "s3_unexpected_answer", retry: "denied", hint: "the request could not be made; the message says why" };
 }
 
-const slowDown = new Set(["SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "BandwidthLimitExceeded", "RequestThrottled"]);
+const slowDown = new Set([
+  "SlowDown",
+  "ServiceUnavailable",
+  "Throttling",
+  "ThrottlingException",
+  "RequestLimitExceeded",
+  "TooManyRequests",
+  "BandwidthLimitExceeded",
+  "RequestThrottled",
+]);
 const expired = new Set(["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"]);
 const damaged = new Set(["BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "IncompleteBody", "XAmzContentChecksumMismatch"]);
 const passing = new Set(["InternalError", "OperationAborted", "RequestTimeout", "RequestTimeoutException"]);
-const denied = new Set(["AccessDenied", "AccountProblem", "AllAccessDisabled", "Forbidden", "InvalidToken", "Unauthorized", "UnauthorizedAccess", "InvalidObjectState"]);
-const elsewhere = new Set(["PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"]);
+const denied = new Set([
+  "AccessDenied",
+  "AccountProblem",
+  "AllAccessDisabled",
+  "Forbidden",
+  "InvalidToken",
+  "Unauthorized",
+  "UnauthorizedAccess",
+  "InvalidObjectState",
+]);
+const elsewhere = new Set([
+  "PermanentRedirect",
+  "TemporaryRedirect",
+  "Redirect",
+  "AuthorizationHeaderMalformed",
+  "IllegalLocationConstraintException",
+]);
 
 function byCode({ code, headers, text }: Refusal, { bucket, prefix }: Place): Verdict | undefined {
-  if (expired.has(code)) return { code: "s3_token_expired", retry: "later", hint: "the credentials are renewed by themselves; if this stays, renew the session they come from" };
-  if (slowDown.has(code)) return { code: "s3_slow_down", retry: "later", hint: "the store asks for fewer requests; larger batches (batch.bytes_max, batch.age_max) make fewer" };
+  if (expired.has(code))
+    return {
+      code: "s3_token_expired",
+      retry: "later",
+      hint: "the credentials are renewed by themselves; if this stays, renew the session they come from",
+    };
+  if (slowDown.has(code))
+    return {
+      code: "s3_slow_down",
+      retry: "later",
+      hint: "the store asks for fewer requests; larger batches (batch.bytes_max, batch.age_max) make fewer",
+    };
   if (passing.has(code)) return { code: "s3_server_error", retry: "later", hint: "the store has a passing fault; it is tried again by itself" };
-  if (damaged.has(code)) return { code: "s3_damaged_on_the_way", retry: "later", hint: "the bytes that arrived are not those that were sent; a proxy that changes bodies, or bad memory, if this stays" };
+  if (damaged.has(code))
+    return {
+      code: "s3_damaged_on_the_way",
+      retry: "later",
+      hint: "the bytes that arrived are not those that were sent; a proxy that changes bodies, or bad memory, if this stays",
+    };
   // NoSuchKey answers a conditional write when somebody removed the object at the same moment.
-  if (code === "ConditionalRequestConflict" || code === "NoSuchKey") return { code: "s3_write_conflict", retry: "later", hint: "somebody wrote or removed the same object at the same moment; it is tried again by itself" };
-  if (code === "NoSuchUpload") return { code: "s3_upload_gone", retry: "later", hint: "the store forgot the upload in parts (a lifecycle rule that is too quick?); it is begun anew by itself" };
-  if (code === "NoSuchBucket") return { code: "s3_no_such_bucket", retry: "denied", hint: `make the bucket ${bucket}, or correct bucket, region or endpoint` };
-  if (code === "RequestTimeTooSkewed") return { code: "s3_clock_skewed", retry: "denied", hint: "set this machine's clock (NTP): S3 refuses requests that are more than 15 minutes off" };
-  if (code === "SignatureDoesNotMatch") return { code: "s3_access_denied", retry: "denied", hint: "the secret access key does not belong to the access key id; check both, and that no proxy changes requests" };
+  if (code === "ConditionalRequestConflict" || code === "NoSuchKey")
+    return {
+      code: "s3_write_conflict",
+      retry: "later",
+      hint: "somebody wrote or removed the same object at the same moment; it is tried again by itself",
+    };
+  if (code === "NoSuchUpload")
+    return {
+      code: "s3_upload_gone",
+      retry: "later",
+      hint: "the store forgot the upload in parts (a lifecycle rule that is too quick?); it is begun anew by itself",
+    };
+  if (code === "NoSuchBucket")
+    return { code: "s3_no_such_bucket", retry: "denied", hint: `make the bucket ${bucket}, or correct bucket, region or endpoint` };
+  if (code === "RequestTimeTooSkewed")
+    return {
+      code: "s3_clock_skewed",
+      retry: "denied",
+      hint: "set this machine's clock (NTP): S3 refuses requests that are more than 15 minutes off",
+    };
+  if (code === "SignatureDoesNotMatch")
+    return {
+      code: "s3_access_denied",
+      retry: "denied",
+      hint: "the secret access key does not belong to the access key id; check both, and that no proxy changes requests",
+    };
   // XAdminUserNotFound is versitygw's word for it, with a 404.
-  if (code === "InvalidAccessKeyId" || code === "XAdminUserNotFound") return { code: "s3_access_denied", retry: "denied", hint: "the store does not know this access key id; check it and the endpoint" };
-  if (denied.has(code)) return { code: "s3_access_denied", retry: "denied", hint: `allow s3:PutObject on ${bucket}/${prefix}* for these credentials (and the use of the key, if the bucket is encrypted with one)` };
+  if (code === "InvalidAccessKeyId" || code === "XAdminUserNotFound")
+    return { code: "s3_access_denied", retry: "denied", hint: "the store does not know this access key id; check it and the endpoint" };
+  if (denied.has(code))
+    return {
+      code: "s3_access_denied",
+      retry: "denied",
+      hint: `allow s3:PutObject on ${bucket}/${prefix}* for these credentials (and the use of the key, if the bucket is encrypted with one)`,
+    };
   if (!elsewhere.has(code)) return undefined;
   const region = headers["x-amz-bucket-region"] ?? /<Region>([\w-]{1,40})<\/Region>/.exec(text)?.[1];
   const endpoint = /<Endpoint>([\w.:-]{1,120})<\/Endpoint>/.exec(text)?.[1];
-  const where = region !== undefined ? `set region: ${region}` : endpoint !== undefined ? `the bucket is reached at ${endpoint}` : "set region to the bucket's own";
+  const where =
+    region !== undefined
+      ? `set region: ${region}`
+      : endpoint !== undefined
+        ? `the bucket is reached at ${endpoint}`
+        : "set region to the bucket's own";
   return { code: "s3_wrong_region", retry: "denied", hint: `the bucket ${bucket} is in another region; ${where}` };
 }
 
 function byStatus({ status, headers }: Refusal, { bucket, prefix }: Place): Verdict {
-  if (status === 429) return { code: "s3_slow_down", retry: "later", hint: "the store asks for fewer requests; larger batches (batch.bytes_max, batch.age_max) make fewer" };
-  if (status === 501) return { code: "s3_unexpected_answer", retry: "denied", hint: "the store lacks something this sink asks for; leave out storage_class, sse or tags" };
+  if (status === 429)
+    return {
+      code: "s3_slow_down",
+      retry: "later",
+      hint: "the store asks for fewer requests; larger batches (batch.bytes_max, batch.age_max) make fewer",
+    };
+  if (status === 501)
+    return {
+      code: "s3_unexpected_answer",
+      retry: "denied",
+      hint: "the store lacks something this sink asks for; leave out storage_class, sse or tags",
+    };
   if (status === 503) return { code: "s3_slow_down", retry: "later", hint: "the store is overloaded or away; it is tried again by itself" };
-  if (status >= 500 || status === 408) return { code: "s3_server_error", retry: "later", hint: "the store has a passing fault; it is tried again by itself" };
-  if (status === 401 || status === 403) return { code: "s3_access_denied", retry: "denied", hint: `allow s3:PutObject on ${bucket}/${prefix}* for these credentials` };
+  if (status >= 500 || status === 408)
+    return { code: "s3_server_error", retry: "later", hint: "the store has a passing fault; it is tried again by itself" };
+  if (status === 401 || status === 403)
+    return { code: "s3_access_denied", retry: "denied", hint: `allow s3:PutObject on ${bucket}/${prefix}* for these credentials` };
   if (status === 301 || status === 307 || status === 308) {
     const region = headers["x-amz-bucket-region"];
-    return { code: "s3_wrong_region", retry: "denied", hint: `the bucket ${bucket} is reached elsewhere; ${region === undefined ? "correct region or endpoint" : `set region: ${region}`}` };
+    return {
+      code: "s3_wrong_region",
+      retry: "denied",
+      hint: `the bucket ${bucket} is reached elsewhere; ${region === undefined ? "correct region or endpoint" : `set region: ${region}`}`,
+    };
   }
   return { code: "s3_unexpected_answer", retry: "denied", hint: "the store refuses the object; its own words are in the message" };
 }

@@ -54,7 +54,11 @@ const noise = (bytes: number): Uint8Array => {
   return made;
 };
 const stored = (key: string): Promise<Uint8Array> => readFile(dir.join("store", "logs", key));
-const faultOf = async (put: Promise<unknown>): Promise<unknown> => put.then(() => "no fault", (cause: unknown) => cause);
+const faultOf = async (put: Promise<unknown>): Promise<unknown> =>
+  put.then(
+    () => "no fault",
+    (cause: unknown) => cause,
+  );
 
 /** The SDK with its own HTTP client and defaults: not the way the sink goes. */
 const sdk = () =>
@@ -79,7 +83,11 @@ describe("whole objects", () => {
     const key = `raw/${batch.lane}/${batch.name}`;
     expect(Buffer.from(await stored(key)).toString()).toBe("onetwo");
     const head = await sdk().send(new HeadObjectCommand({ Bucket: "logs", Key: key }));
-    expect(head).toMatchObject({ ContentLength: 6, ContentType: "application/x-ndjson", Metadata: { "logferry-sha256": batch.digest, "logferry-records": "12" } });
+    expect(head).toMatchObject({
+      ContentLength: 6,
+      ContentType: "application/x-ndjson",
+      Metadata: { "logferry-sha256": batch.digest, "logferry-records": "12" },
+    });
     expect(head.ContentEncoding).toBeUndefined();
     expect(batch.notes).toEqual([]);
   });
@@ -159,7 +167,7 @@ describe("objects in parts", () => {
 describe("what is wrong, in words", () => {
   const put = async (overrides: Record<string, unknown>): Promise<unknown> => {
     await using sink = await open(overrides);
-    return faultOf(sink.put(testBatch([bytesOf("x")], { name: "wrong.ndjson.zst" }), testSignals().signals));
+    return await faultOf(sink.put(testBatch([bytesOf("x")], { name: "wrong.ndjson.zst" }), testSignals().signals));
   };
 
   test("a wrong secret", async () => {
@@ -170,7 +178,11 @@ describe("what is wrong, in words", () => {
   });
 
   test("an unknown access key", async () => {
-    expect(await put({ access_key_id_file: dir.join("wrong") })).toMatchObject({ code: "s3_access_denied", retry: "denied", hint: expect.stringContaining("access key id") });
+    expect(await put({ access_key_id_file: dir.join("wrong") })).toMatchObject({
+      code: "s3_access_denied",
+      retry: "denied",
+      hint: expect.stringContaining("access key id"),
+    });
   });
 
   test("a missing bucket", async () => {

@@ -169,7 +169,7 @@ async function* cut(batch: Batch, partBytes: number): AsyncGenerator<Uint8Array>
   const part = new Uint8Array(partBytes);
   let length = 0;
   for await (const piece of batch.body()) {
-    for (let at = 0; at < piece.byteLength; ) {
+    for (let at = 0; at < piece.byteLength;) {
       const taken = Math.min(partBytes - length, piece.byteLength - at);
       part.set(piece.subarray(at, at + taken), length);
       at += taken;
