@@ -14,9 +14,9 @@ export function isLoopback(host: string): boolean {
 /** `control:` of the configuration. An absent `socket` means `{spool dir}/control.sock`: the agent knows the directory. */
 export const controlSchema = v.pipe(
   v.strictObject({
-    listen: v.pipe(v.optional(listenAddress(), "127.0.0.1:8470"), v.description("Address of the control API and the status page")),
-    socket: v.pipe(v.optional(text()), v.description("Unix socket for the commands, mode 0600; in the spool directory when absent")),
-    token_file: v.pipe(v.optional(text()), v.description("File with the bearer token; must be set to listen beyond this machine")),
+    listen: v.optional(v.pipe(listenAddress(), v.description("Address of the control API and of the status page.")), "127.0.0.1:8470"),
+    socket: v.optional(v.pipe(text(), v.description("Unix socket for the commands, mode 0600; `control.sock` in the spool's folder when absent."))),
+    token_file: v.optional(v.pipe(text(), v.description("File with the bearer token; must be set to listen beyond this machine."))),
   }),
   v.forward(
     v.partialCheck(
