@@ -29,18 +29,22 @@ export interface Board {
   reasons(): Reason[];
   /** Faults so far, by code. */
   counts(): Record<string, number>;
+  /** Faults of one component so far. */
+  countOf(component: string): number;
 }
 
 export function createBoard(log: Log, now: () => number): Board {
   const standing = new Map<string, Reason>();
   const counts: Record<string, number> = {};
   const keyOf = (component: string, code: string, detail: string): string => `${component}\n${code}\n${detail}`;
-  const add = (code: string, times: number): void => {
+  const perComponent = new Map<string, number>();
+  const add = (component: string, code: string, times: number): void => {
     counts[code] = (counts[code] ?? 0) + times;
+    perComponent.set(component, (perComponent.get(component) ?? 0) + times);
   };
   return {
     raise(component, severity, fault, detail = "") {
-      add(fault.code, 1);
+      add(component, fault.code, 1);
       const key = keyOf(component, fault.code, detail);
       const before = standing.get(key);
       const since = before?.since ?? new Date(now()).toISOString();
@@ -59,10 +63,11 @@ export function createBoard(log: Log, now: () => number): Board {
       }
     },
     count(component, fault, times = 1) {
-      add(fault.code, times);
+      add(component, fault.code, times);
       log.warn(fault.message, { component, code: fault.code, hint: fault.hint });
     },
     reasons: () => [...standing.values()],
     counts: () => ({ ...counts }),
+    countOf: (component) => perComponent.get(component) ?? 0,
   };
 }

@@ -13,9 +13,9 @@ import { readPositions, readRecords, verifySpool } from "./inspect.ts";
 import { openSpool, type Spool } from "./spool.ts";
 
 const made: string[] = [];
-const open_: Spool[] = [];
+const spools: Spool[] = [];
 afterEach(async () => {
-  for (const spool of open_.splice(0)) await spool.close().catch(() => {});
+  for (const spool of spools.splice(0)) await spool.close().catch(() => {});
   for (const dir of made.splice(0)) await rm(dir, { recursive: true, force: true });
 });
 
@@ -39,12 +39,12 @@ async function openIn(dir: string, options: Record<string, unknown> = {}, machin
     sinks: ["lake"],
     kill: new AbortController().signal,
   });
-  open_.push(spool);
+  spools.push(spool);
   return spool;
 }
 
 async function closed(spool: Spool): Promise<void> {
-  open_.splice(open_.indexOf(spool), 1);
+  spools.splice(spools.indexOf(spool), 1);
   await spool.close();
 }
 
