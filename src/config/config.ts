@@ -25,8 +25,8 @@ export interface Config extends TopConfig {
   control: ControlConfig;
 }
 
-/** Either the configuration, or every mistake in the order of the lines (at least one). */
-export type Loaded = { readonly config: Config } | { readonly mistakes: Mistake[] };
+/** Either the configuration and where its keys stand, or every mistake in the order of the lines (at least one). */
+export type Loaded = { readonly config: Config; readonly spot: Tree["spot"] } | { readonly mistakes: Mistake[] };
 
 /** What there is to choose `type` from. */
 export interface Kinds {
@@ -97,7 +97,7 @@ export function parseConfig(content: string, file: string, environment: Environm
     sinks: readComponents("sinks", sinks, known.sinks, tree, findings),
   };
   findings.push(...crossFindings(config, tree));
-  return findings.length > 0 ? { mistakes: mistakes() } : { config: config as Config };
+  return findings.length > 0 ? { mistakes: mistakes() } : { config: config as Config, spot: (path) => tree.spot(path) };
 }
 
 /** A mistake of the file as a whole. */
