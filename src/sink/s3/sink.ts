@@ -11,7 +11,7 @@ import { check } from "./check.ts";
 import type { Store } from "./client.ts";
 import { schema, type Config } from "./config.ts";
 import { toFault } from "./fault.ts";
-import { Uploader } from "./upload.ts";
+import { BodyFailed, Uploader } from "./upload.ts";
 
 export const s3: SinkKind<Config> = {
   type: "s3",
@@ -43,6 +43,7 @@ class S3Sink implements Sink {
     try {
       return await this.#uploader.put(batch, key, signals.kill);
     } catch (cause) {
+      if (cause instanceof BodyFailed) throw cause.cause;
       throw toFault(cause, `put object ${key}`, { bucket, prefix, endpoint }, this.#context.doors.clock.now());
     }
   }

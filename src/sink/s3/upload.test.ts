@@ -106,6 +106,20 @@ describe("objects in parts", () => {
     return undefined;
   };
 
+  test("a body that cannot be read is no fault of the store: its own error comes back", async () => {
+    const gone = new Error("records are gone");
+    const batch = {
+      ...batchOf("x"),
+      body() {
+        throw gone;
+      },
+    };
+    store.answer = begun;
+    await using sink = await store.open();
+    expect(await faultOf(sink.put(batch, testSignals().signals))).toBe(gone as never);
+    expect(await faultOf(sink.put({ ...batch, bytes: 9 * 2 ** 20 }, testSignals().signals))).toBe(gone as never);
+  });
+
   test("a failure that comes as a 200 is a failure", async () => {
     store.answer = (request) => begun(request) ?? (request.method === "POST" ? storeError(200, "InternalError") : undefined);
     await using sink = await store.open({ part_bytes: "5MiB" });

@@ -18,6 +18,11 @@ import { isForbidden, isMissing, isNoSuchUpload, isNotImplemented, isTaken, refu
 
 const digestName = "logferry-sha256";
 
+/** The batch's own body could not be had: `cause` is the delivery loop's business, and no answer of the store. */
+export class BodyFailed extends Error {
+  override readonly name = "BodyFailed";
+}
+
 export interface UploadOptions {
   readonly store: Store;
   readonly partBytes: number;
@@ -45,7 +50,7 @@ export class Uploader {
   async #putWhole(batch: Batch, key: string, kill: AbortSignal): Promise<Receipt> {
     const bytes = new Uint8Array(batch.bytes);
     let length = 0;
-    for await (const piece of batch.body()) {
+    for await (const piece of piecesOf(batch)) {
       assert(length + piece.byteLength <= batch.bytes, "the body of a batch is longer than planned");
       bytes.set(piece, length);
       length += piece.byteLength;
@@ -151,6 +156,14 @@ export class Uploader {
   }
 }
 
+async function* piecesOf(batch: Batch): AsyncGenerator<Uint8Array> {
+  try {
+    yield* batch.body();
+  } catch (cause) {
+    throw new BodyFailed("read the body of a batch", { cause });
+  }
+}
+
 function metadataOf(batch: Batch): Metadata {
   return { [digestName]: batch.digest, "logferry-records": String(batch.records) };
 }
@@ -168,7 +181,7 @@ function uploadOf(note: Json | undefined): string | undefined {
 async function* cut(batch: Batch, partBytes: number): AsyncGenerator<Uint8Array> {
   const part = new Uint8Array(partBytes);
   let length = 0;
-  for await (const piece of batch.body()) {
+  for await (const piece of piecesOf(batch)) {
     for (let at = 0; at < piece.byteLength;) {
       const taken = Math.min(partBytes - length, piece.byteLength - at);
       part.set(piece.subarray(at, at + taken), length);
