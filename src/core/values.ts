@@ -1,4 +1,4 @@
-/** Configuration values as people write them, as valibot schemas: sizes, durations, names. */
+/** Configuration values as people write them, as valibot schemas: sizes, durations, names. A title is what the reference calls the type. */
 import * as v from "valibot";
 
 const sizeUnits: Record<string, number> = {
@@ -41,6 +41,7 @@ export const size = () =>
       addIssue({ message: `must be a size such as 512KiB or 2GiB, not ${JSON.stringify(dataset.value)}` });
       return NEVER;
     }),
+    v.title("size"),
   );
 
 /** A duration: `250ms`, `30s`, `1h5m`. Output: milliseconds. */
@@ -53,6 +54,7 @@ export const duration = () =>
       addIssue({ message: `must be a duration such as 250ms, 30s or 1h5m, not ${JSON.stringify(dataset.value)}` });
       return NEVER;
     }),
+    v.title("duration"),
   );
 
 /** Text that is not empty. */
@@ -68,6 +70,7 @@ export const count = (min: number, max: number) =>
     v.integer("must be a whole number"),
     v.minValue(min, `must be at least ${min}`),
     v.maxValue(max, `must be at most ${max}`),
+    v.title(`whole number from ${min} to ${max}`),
   );
 
 /** An http or https URL without user and password in it. Output: the text as given. */
@@ -79,6 +82,7 @@ export const httpUrl = () =>
       (input) => (tryUrl(input)?.username ?? "") === "" && (tryUrl(input)?.password ?? "") === "",
       "must not hold a user or password; use bearer_token_file or basic instead",
     ),
+    v.title("URL"),
   );
 
 function tryUrl(input: string): URL | undefined {
@@ -96,4 +100,5 @@ export const listenAddress = () =>
       addIssue({ message: `must be an address such as 127.0.0.1:8470, not ${JSON.stringify(dataset.value)}` });
       return NEVER;
     }),
+    v.title("address"),
   );
