@@ -68,7 +68,19 @@ export class Drafts {
     }
     if (draft === undefined) {
       if (this.#open.size >= draftsMax) closed.push(...this.closeFirst());
-      draft = { partition: share.partition, ranges: [], records: 0, frames: 0, rawBytes: 0, bodyBytes: 0, whole: true, recodedFrames: 0, recodedFill: 0, minMs, openedMs: nowMs };
+      draft = {
+        partition: share.partition,
+        ranges: [],
+        records: 0,
+        frames: 0,
+        rawBytes: 0,
+        bodyBytes: 0,
+        whole: true,
+        recodedFrames: 0,
+        recodedFill: 0,
+        minMs,
+        openedMs: nowMs,
+      };
       this.#open.set(share.partition, draft);
     }
     const before = draft.ranges.length;

@@ -86,7 +86,7 @@ async function* recodeFrames(plan: BodyPlan, reader: SpoolReader, compress: Comp
 /** The frames that hold `ranges`, each with what is wanted of it. */
 async function* picksOf(ranges: readonly Range[], reader: SpoolReader): AsyncGenerator<{ frame: FrameRef; picks: Range[] }> {
   const end = ranges.at(-1)?.[1] ?? -1;
-  for (let at = ranges[0]?.[0] ?? 0; at <= end; ) {
+  for (let at = ranges[0]?.[0] ?? 0; at <= end;) {
     const pieces = await reader.pieces(at, piecesAtOnce);
     if (pieces.length === 0) throw new RecordsGone(within(ranges, at, end));
     for (const piece of pieces) {
@@ -166,7 +166,10 @@ export async function measureBody(body: AsyncIterable<Uint8Array>): Promise<{ by
  * The same body, compared with what was planned as it goes. The last part is given only once all of it was found equal:
  * no receiver ever gets a body whole that is not the planned one. Rejects with BodyChanged.
  */
-export async function* checkedBody(body: AsyncIterable<Uint8Array>, planned: { readonly bytes: number; readonly digest: string }): AsyncGenerator<Uint8Array> {
+export async function* checkedBody(
+  body: AsyncIterable<Uint8Array>,
+  planned: { readonly bytes: number; readonly digest: string },
+): AsyncGenerator<Uint8Array> {
   const hash = new Bun.CryptoHasher("sha256");
   let bytes = 0;
   let held: Uint8Array | undefined;

@@ -53,7 +53,11 @@ async function written(given: JournalOptions): Promise<void> {
   await journal.close();
 }
 
-const codeOf = (promise: Promise<unknown>): Promise<string> => promise.then(() => "", (cause: unknown) => (cause instanceof Fault ? cause.code : String(cause)));
+const codeOf = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => "",
+    (cause: unknown) => (cause instanceof Fault ? cause.code : String(cause)),
+  );
 
 test("gives back what was appended, also after it was compacted", async () => {
   const given = options();
@@ -137,7 +141,8 @@ test("is compacted when it is mostly history", async () => {
   let largest = 0;
   for (let round = 0; round < 60; round++) {
     const entries: Entry[] = [];
-    for (let id = round * 100; id < round * 100 + 100; id++) entries.push(planned(id, id, id), { kind: "delivered", id, low: id + 1, ranges: [[id, id]] });
+    for (let id = round * 100; id < round * 100 + 100; id++)
+      entries.push(planned(id, id, id), { kind: "delivered", id, low: id + 1, ranges: [[id, id]] });
     await journal.append(...entries);
     largest = Math.max(largest, (await readFile(given.path)).byteLength);
   }
@@ -181,7 +186,11 @@ function failing(next: () => { write?: string; sync?: string }): Disk {
 test("no space: raised, tried again until there is some, and nothing counts as written before", async () => {
   let full = false;
   const faults: (string | undefined)[] = [];
-  const doors = { ...systemDoors, disk: failing(() => (full ? { write: "ENOSPC" } : {})), clock: { ...systemDoors.clock, sleep: () => Bun.sleep(1) } };
+  const doors = {
+    ...systemDoors,
+    disk: failing(() => (full ? { write: "ENOSPC" } : {})),
+    clock: { ...systemDoors.clock, sleep: () => Bun.sleep(1) },
+  };
   const given = options({ doors, onFault: (fault) => faults.push(fault?.code) });
   const journal = await Journal.open(given);
   await journal.append({ kind: "passed", low: 0 });
@@ -201,7 +210,11 @@ test("no space: raised, tried again until there is some, and nothing counts as w
 
 test("a failed sync: the file is written anew, not built on", async () => {
   let fail = 0;
-  const doors = { ...systemDoors, disk: failing(() => (fail > 0 && fail-- > 0 ? { sync: "EIO" } : {})), clock: { ...systemDoors.clock, sleep: () => Bun.sleep(1) } };
+  const doors = {
+    ...systemDoors,
+    disk: failing(() => (fail > 0 && fail-- > 0 ? { sync: "EIO" } : {})),
+    clock: { ...systemDoors.clock, sleep: () => Bun.sleep(1) },
+  };
   const given = options({ doors });
   const journal = await Journal.open(given);
   await journal.append({ kind: "passed", low: 0 }, planned(0, 0, 9));

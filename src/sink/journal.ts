@@ -106,7 +106,7 @@ export class Journal {
 
   #replay(bytes: Uint8Array): void {
     let bad = 0;
-    for (let at = 0; at < bytes.byteLength; ) {
+    for (let at = 0; at < bytes.byteLength;) {
       const found = bytes.indexOf(10, at);
       const json = found < 0 ? undefined : parseLine(bytes.subarray(at, found));
       at = found < 0 ? bytes.byteLength : found + 1;
@@ -148,6 +148,15 @@ export class Journal {
     return true;
   }
 
+  /** Makes the journal of a new sink, which begins at `low`. Tried once: rejects with Fault `journal_no_space` or `journal_write_failed`. */
+  async create(low: number): Promise<void> {
+    try {
+      await this.#rewrite([{ kind: "passed", low }]);
+    } catch (cause) {
+      throw writeFault(this.#options.path, cause);
+    }
+  }
+
   /** Resolves when the entries are durable and in the ledger. Rejects with Fault `journal_closed` (never) after `close`. */
   append(...entries: Entry[]): Promise<void> {
     if (this.#closing.signal.aborted) return Promise.reject(closed());
@@ -183,7 +192,10 @@ export class Journal {
       } catch (cause) {
         onFault(writeFault(this.#options.path, cause));
         if (this.#closing.signal.aborted) return false;
-        await doors.clock.sleep(backoffMs(attempt, retryMsMin, retryMsMax, () => doors.random.next()), this.#closing.signal);
+        await doors.clock.sleep(
+          backoffMs(attempt, retryMsMin, retryMsMax, () => doors.random.next()),
+          this.#closing.signal,
+        );
       }
     }
   }
@@ -282,8 +294,21 @@ const isNoSpace = (cause: unknown): boolean => ["ENOSPC", "EDQUOT"].includes(err
 
 function writeFault(path: string, cause: unknown): Fault {
   const message = `write journal ${path}`;
-  if (isNoSpace(cause)) return new Fault({ code: "journal_no_space", retry: "later", message, hint: "free space on the spool's disk; shipping goes on by itself", cause });
-  return new Fault({ code: "journal_write_failed", retry: "later", message, hint: "look at the spool's disk and the rights on its folder; shipping waits for it", cause });
+  if (isNoSpace(cause))
+    return new Fault({
+      code: "journal_no_space",
+      retry: "later",
+      message,
+      hint: "free space on the spool's disk; shipping goes on by itself",
+      cause,
+    });
+  return new Fault({
+    code: "journal_write_failed",
+    retry: "later",
+    message,
+    hint: "look at the spool's disk and the rights on its folder; shipping waits for it",
+    cause,
+  });
 }
 
 const closed = (): Fault => new Fault({ code: "journal_closed", retry: "never", message: "write journal: closed" });

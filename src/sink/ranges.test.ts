@@ -12,7 +12,8 @@ function toRanges(sorted: readonly number[]): Range[] {
   return ranges;
 }
 
-const toNumbers = (ranges: readonly Range[]): number[] => ranges.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, i) => first + i));
+const toNumbers = (ranges: readonly Range[]): number[] =>
+  ranges.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, i) => first + i));
 
 test("ranges behave as sets of numbers do", () => {
   assert(
@@ -31,5 +32,10 @@ test("ranges behave as sets of numbers do", () => {
 
 test("what is no packed range is refused", () => {
   for (const packed of [undefined, "5,1", [5], [5, 0], [-1, 2], [1.5, 2], [1, null]]) expect(unpackRanges(packed)).toBeUndefined();
-  expect(packRanges([[5, 9], [11, 11]])).toEqual([5, 5, 1, 1]);
+  expect(
+    packRanges([
+      [5, 9],
+      [11, 11],
+    ]),
+  ).toEqual([5, 5, 1, 1]);
 });

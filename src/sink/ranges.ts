@@ -48,7 +48,7 @@ export function subtract(ranges: readonly Range[], taken: readonly Range[]): Ran
 export function within(ranges: readonly Range[], first: number, last: number): Range[] {
   // Binary search: a batch of mixed frames has thousands of ranges, and every frame of it asks.
   let low = 0;
-  for (let high = ranges.length; low < high; ) {
+  for (let high = ranges.length; low < high;) {
     const middle = (low + high) >>> 1;
     if ((ranges[middle]?.[1] ?? 0) < first) low = middle + 1;
     else high = middle;

@@ -1,0 +1,63 @@
+/** A plan as the sink sees it: a Batch, whose body is made from the spool at every call and compared with the plan. */
+import { Bug } from "../core/assert.ts";
+import type { Compress } from "../core/compress.ts";
+import type { Batch, SpoolReader } from "../core/contract.ts";
+import { Fault } from "../core/fault.ts";
+import { BodyChanged, checkedBody, encodeBody, isEncoder, RecordsGone } from "./encode.ts";
+import type { Journal } from "./journal.ts";
+import type { Plan } from "./ledger.ts";
+import { encodeValue } from "./partition.ts";
+
+/** `trouble`: why a body could not be made as planned, however the sink told of it. */
+export interface SentBatch extends Batch {
+  readonly trouble: Error | undefined;
+}
+
+/** `{host}-{spool id, 16 hex}-{epoch}-{first}-{last}.ndjson.zst`, sequences padded so that names sort. */
+export function batchName(host: string, spoolId: string, epoch: string, { ranges, codec }: Pick<Plan, "ranges" | "codec">): string {
+  const padded = (sequence: number | undefined): string => String(sequence ?? 0).padStart(20, "0");
+  const suffix = { zstd: "ndjson.zst", gzip: "ndjson.gz", none: "ndjson" }[codec];
+  return `${encodeValue(host, true)}-${spoolId.slice(0, 16)}-${epoch}-${padded(ranges[0]?.[0])}-${padded(ranges.at(-1)?.[1])}.${suffix}`;
+}
+
+export function batchOf(plan: Plan, reader: SpoolReader, compress: Compress, journal: Journal): SentBatch {
+  const { id, lane, number, epoch, name, ranges, records, codec, bytes, digest } = plan;
+  let trouble: Error | undefined;
+  async function* body(): AsyncGenerator<Uint8Array> {
+    try {
+      // A plan of another version: its records are encoded in a way of ours, which is planned before it is sent.
+      if (!isEncoder(plan.encoder)) throw new BodyChanged(`planned with encoder ${plan.encoder}`);
+      yield* checkedBody(encodeBody({ ranges, codec, encoder: plan.encoder }, reader, compress), plan);
+    } catch (cause) {
+      if (cause instanceof Bug || cause instanceof Fault) throw cause;
+      if (cause instanceof RecordsGone || cause instanceof BodyChanged) trouble = cause;
+      throw new Fault({
+        code: "sink_read_failed",
+        retry: "later",
+        message: `read batch ${name}`,
+        hint: "look at the spool's disk; it is tried again",
+        cause,
+      });
+    }
+  }
+  return {
+    id,
+    lane,
+    number,
+    epoch,
+    name,
+    ranges,
+    records,
+    codec,
+    bytes,
+    digest,
+    body,
+    get note() {
+      return journal.ledger.notes.get(id);
+    },
+    setNote: (note) => journal.append({ kind: "note", id, note }),
+    get trouble() {
+      return trouble;
+    },
+  };
+}

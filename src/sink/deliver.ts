@@ -1,0 +1,388 @@
+/**
+ * The one delivery loop: plans batches, hands them to the sink lane by lane, and writes down what has arrived.
+ *
+ *     planner ──plan, journaled──▶ lanes ──put()──▶ delivered, journaled ──▶ claim: segments may go
+ *
+ * Promises:
+ * - A batch is planned durably before its first byte is sent; a retry or a restart sends the same name and the same bytes.
+ * - One batch of a lane is in flight at a time; up to `concurrency` lanes go side by side. After a restart what was planned
+ *   goes first, in the same order.
+ * - Nothing is skipped: a batch is tried for as long as it takes. `later` backs off, `denied` and `poison` fail the health
+ *   at once and come again every `retry.max`.
+ * - The claim on the spool never passes a record that has not arrived, nor one whose arrival is not durable in the journal.
+ * - `kill` ends everything at once; what was cut is sent again under the same name.
+ */
+import { assert } from "../core/assert.ts";
+import type { Delivery, Receipt, Sink, SinkContext, SinkKind, SinkStatus, SpoolReader } from "../core/contract.ts";
+import { Fault } from "../core/fault.ts";
+import type { Meter } from "../core/meter.ts";
+import { backoffMs } from "../core/retry.ts";
+import { orAborted, type Signals } from "../core/signals.ts";
+import { batchName, batchOf, type SentBatch } from "./batch.ts";
+import { encodeBody, isEncoder, measureBody, RecordsGone } from "./encode.ts";
+import { Journal } from "./journal.ts";
+import { Lanes } from "./lanes.ts";
+import type { Entry, Plan } from "./ledger.ts";
+import { Planner, type Measured } from "./plan.ts";
+import { countOf, subtract } from "./ranges.ts";
+import { Scoreboard } from "./scoreboard.ts";
+
+export interface SinkOptions<Config = unknown> {
+  readonly name: string;
+  readonly kind: SinkKind<Config>;
+  readonly config: Config;
+  readonly reader: SpoolReader;
+  readonly journalPath: string;
+  readonly context: SinkContext;
+  readonly meter: Meter;
+}
+
+export interface SinkRunner extends AsyncDisposable {
+  /** Delivers until `stop`, then the rest of what the spool holds, and returns when all has arrived; at `kill` at once. */
+  run(signals: Signals): Promise<void>;
+  /** Plans and ships what is there now. */
+  flush(): void;
+  status(): SinkStatus;
+}
+
+/** What is passed without a delivery (other sinks' records, lost ones) is written down this often: one sync each. */
+const passedMs = 5000;
+
+/**
+ * Opens the journal and the sink, and claims what it has not delivered. Rejects with a Fault: `journal_unreadable`,
+ * `journal_damaged`, `journal_format_unknown`, `journal_no_space`, `journal_write_failed` (only for a sink that is new), or what `kind.open` says.
+ */
+export async function openSink<Config>(options: SinkOptions<Config>): Promise<SinkRunner> {
+  const { name, kind, config, reader, journalPath, context } = options;
+  const delivery = kind.delivery(config);
+  const scores = new Scoreboard(name, context.board, context.doors.clock);
+  const journal = await Journal.open({
+    path: journalPath,
+    sink: name,
+    spoolId: reader.id,
+    doors: context.doors,
+    onFault: (fault) => scores.stand("journal", fault),
+  });
+  try {
+    if (journal.damaged > 0) scores.journalDamaged(journalPath, journal.damaged);
+    if (journal.isNew) await journal.create(delivery.start === "now" ? reader.nextSequence() : reader.firstSequence());
+    // The journal is not ahead of the spool unless the spool has lost its end; then `run` says so and rewinds.
+    reader.claim(name, Math.min(journal.ledger.low, reader.nextSequence()));
+    return new Runner(options, delivery, journal, await kind.open(config, context), scores);
+  } catch (cause) {
+    await journal.close();
+    throw cause;
+  }
+}
+
+class Runner<Config> implements SinkRunner {
+  readonly #options: SinkOptions<Config>;
+  readonly #delivery: Delivery;
+  readonly #journal: Journal;
+  readonly #sink: Sink;
+  readonly #scores: Scoreboard;
+  readonly #lanes: Lanes;
+  #planner: Planner | undefined;
+  #epoch = "";
+  #nextId = 0;
+  #passedMs = -Infinity;
+  /** A bug met in a lane: its reason ends the run. */
+  readonly #broken = new AbortController();
+  readonly #tasks = new Set<Promise<void>>();
+  #ended = false;
+
+  constructor(options: SinkOptions<Config>, delivery: Delivery, journal: Journal, sink: Sink, scores: Scoreboard) {
+    this.#options = options;
+    this.#delivery = delivery;
+    this.#journal = journal;
+    this.#sink = sink;
+    this.#scores = scores;
+    this.#lanes = new Lanes(delivery.concurrency, delivery.partition !== undefined);
+  }
+
+  async run(outer: Signals): Promise<void> {
+    const signals: Signals = { stop: outer.stop, kill: AbortSignal.any([outer.kill, this.#broken.signal]) };
+    const { kill } = signals;
+    // A journal that waits for space must not hold up the end.
+    const cut = (): void => void this.#journal.close();
+    kill.addEventListener("abort", cut, { once: true });
+    if (kill.aborted) cut();
+    try {
+      await this.#begin(signals);
+      await this.#planner?.run(signals);
+      while (!kill.aborted && this.#lanes.size > 0) await this.#lanes.changed.wait(kill);
+      await Promise.all(this.#tasks);
+      if (!kill.aborted) await this.#passed(true);
+    } catch (cause) {
+      if (!kill.aborted) throw cause;
+    } finally {
+      kill.removeEventListener("abort", cut);
+      this.#ended = true;
+    }
+    if (this.#broken.signal.aborted) throw this.#broken.signal.reason;
+  }
+
+  /** Sets the epoch, puts what was planned before into its lanes, and makes the planner for the rest. */
+  async #begin(signals: Signals): Promise<void> {
+    const { reader, context } = this.#options;
+    const { ledger, copiedFrom } = this.#journal;
+    // The spool's epoch is new at every open of the spool; of the sink, opened again beside it (a reload), it is not.
+    this.#epoch = ledger.opened?.spoolEpoch === reader.epoch ? this.#freshEpoch() : reader.epoch;
+    const entries: Entry[] = [{ kind: "opened", spool_epoch: reader.epoch, epoch: this.#epoch }];
+    // Names hold the spool's id: what the original planned is the original's to send.
+    if (copiedFrom !== undefined) for (const id of ledger.plans.keys()) entries.push({ kind: "cancelled", id });
+    if (knownEnd(ledger) > reader.nextSequence()) {
+      this.#scores.count(
+        "journal_ahead_of_spool",
+        `the journal knows records up to ${knownEnd(ledger) - 1}, the spool ends before ${reader.nextSequence()}`,
+        "the spool has lost its newest records or was put back to an older state; new records get new names",
+      );
+      entries.push({ kind: "rewound", next: reader.nextSequence() });
+    }
+    await this.#journal.append(...entries);
+    this.#nextId = ledger.nextId;
+    for (const plan of ledger.plans.values()) this.#lanes.add(plan);
+    this.#planner = new Planner({
+      delivery: this.#delivery,
+      reader,
+      doors: context.doors,
+      cursor: ledger.low,
+      covered: ledger.covered(),
+      framesMax: () => this.#sink.framesMax?.(),
+      lane: (partition, cut) => this.#laneFor(partition, cut),
+      planned: (measured) => this.#plan(measured, signals),
+      lost: (records) => this.#scores.recordsLost(records),
+      onFault: (fault) => this.#scores.stand("plan", fault),
+      passed: (force) => this.#passed(force),
+    });
+    this.#dispatch(signals);
+  }
+
+  #freshEpoch(): string {
+    return Buffer.from(this.#options.context.doors.random.bytes(4)).toString("hex");
+  }
+
+  async #laneFor(partition: string, signals: Signals): Promise<string | undefined> {
+    for (;;) {
+      if (signals.kill.aborted) return undefined;
+      const lane = this.#lanes.free(partition);
+      if (lane !== undefined) return lane;
+      await this.#lanes.changed.wait(signals.kill);
+    }
+  }
+
+  /** Makes a plan durable and gives it to its lane. */
+  async #plan(measured: Measured, signals: Signals): Promise<void> {
+    const { lane, minMs, ...body } = measured;
+    const place = this.#lanes.nextNumber(lane, this.#epoch, () => this.#freshEpoch());
+    const plan: Plan = { id: this.#nextId++, lane, ...place, name: this.#nameOf(measured, place.epoch), ...body, min_ms: minMs };
+    await this.#journal.append({ kind: "planned", ...plan });
+    this.#lanes.add(plan);
+    this.#dispatch(signals);
+  }
+
+  #nameOf(batch: Pick<Plan, "ranges" | "codec">, epoch: string): string {
+    return batchName(this.#options.context.host, this.#options.reader.id, epoch, batch);
+  }
+
+  /** Starts lanes while there is one that waits and a place for it. */
+  #dispatch(signals: Signals): void {
+    for (let plan = this.#lanes.start(); plan !== undefined; plan = this.#lanes.start()) {
+      const { lane } = plan;
+      const task = this.#deliver(plan, signals)
+        .catch((cause: unknown) => {
+          // Cut short, or a bug: `run` throws what is not expected.
+          if (!signals.kill.aborted) this.#broken.abort(cause);
+        })
+        .finally(() => {
+          this.#tasks.delete(task);
+          this.#lanes.finish(lane);
+          if (!signals.kill.aborted) this.#dispatch(signals);
+        });
+      this.#tasks.add(task);
+    }
+  }
+
+  /** One batch, until it has arrived. */
+  async #deliver(first: Plan, signals: Signals): Promise<void> {
+    const { doors } = this.#options.context;
+    let plan = first;
+    for (let attempt = 0; ; attempt++) {
+      const batch = this.#batchOf(plan);
+      const outcome = await this.#put(batch, signals);
+      if (signals.kill.aborted && !(typeof outcome === "object" && "outcome" in outcome)) return;
+      if (outcome instanceof Fault) {
+        const replaced = batch.trouble === undefined ? undefined : await this.#replan(plan, batch.trouble);
+        if (replaced === "gone") return;
+        plan = replaced ?? plan;
+        // At once, but only once: a body that never comes out the same is a bug, and no reason to spin.
+        if (replaced !== undefined && attempt === 0) continue;
+        this.#scores.failed(plan.lane, outcome);
+        const { retryMsMin, retryMsMax } = this.#delivery;
+        const backoff = Math.max(
+          backoffMs(attempt, retryMsMin, retryMsMax, () => doors.random.next()),
+          Math.min(outcome.waitMs ?? 0, retryMsMax),
+        );
+        // The stop cuts a wait that began before it: the last chance before the deadline is worth a try.
+        await doors.clock.sleep(outcome.retry === "later" ? backoff : retryMsMax, ...(signals.stop.aborted ? [] : [signals.stop]), signals.kill);
+      } else if (outcome.outcome === "forked") {
+        plan = await this.#fork(plan);
+        attempt = -1;
+      } else {
+        await this.#delivered(plan);
+        return;
+      }
+      if (signals.kill.aborted) return;
+    }
+  }
+
+  /** The sink's answer, any error of it as a Fault. At `kill` it is not waited for. */
+  async #put(batch: SentBatch, signals: Signals): Promise<Receipt | Fault> {
+    const { doors } = this.#options.context;
+    const beganMs = doors.clock.monotonic();
+    try {
+      const receipt = await orAborted(this.#sink.put(batch, signals), signals.kill);
+      return receipt ?? new Fault({ code: "delivery_cut", retry: "later", message: `deliver ${batch.name}: cut short` });
+    } catch (cause) {
+      if (cause instanceof Fault) return cause;
+      return new Fault({
+        code: "sink_failed",
+        retry: "later",
+        message: `deliver ${batch.name}`,
+        hint: "an error the sink did not expect; it is tried again",
+        cause,
+      });
+    } finally {
+      this.#options.meter.delivery(this.#options.name, (doors.clock.monotonic() - beganMs) / 1000);
+    }
+  }
+
+  #batchOf(plan: Plan): SentBatch {
+    const { reader, context } = this.#options;
+    return batchOf(plan, reader, context.doors.compress, this.#journal);
+  }
+
+  async #delivered(plan: Plan): Promise<void> {
+    this.#lanes.remove(plan);
+    // In the order of the file: whatever `low` takes for delivered stands before this entry.
+    await this.#journal.append({ kind: "delivered", id: plan.id, low: this.#low(), ranges: plan.ranges });
+    this.#scores.delivered(plan);
+    this.#claim();
+  }
+
+  /** The far side holds something else under this name: the lane goes on in an epoch of its own, from number 0. */
+  async #fork(plan: Plan): Promise<Plan> {
+    this.#scores.forked(plan, this.#options.reader.id);
+    const epoch = this.#freshEpoch();
+    const entries: Entry[] = [];
+    const anew: Plan[] = [];
+    // What waits behind it was numbered in the old epoch, which a receiver that counts would refuse from now on.
+    for (const old of this.#lanes.queue(plan.lane)) {
+      const fresh: Plan = { ...old, id: this.#nextId++, epoch, number: anew.length, name: this.#nameOf(old, epoch) };
+      entries.push({ kind: "cancelled", id: old.id }, { kind: "planned", ...fresh });
+      anew.push(fresh);
+    }
+    this.#lanes.replace(plan.lane, anew, epoch);
+    await this.#journal.append(...entries);
+    const [head] = anew;
+    assert(head !== undefined, "the batch in flight is the first of its lane");
+    return head;
+  }
+
+  /**
+   * The body cannot be made as planned. Records gone from the spool: planned anew without them. Other bytes from the same
+   * records (another compressor since): the same name with the new digest. `gone` when nothing is left.
+   */
+  async #replan(plan: Plan, trouble: Error): Promise<Plan | "gone" | undefined> {
+    const { reader, context } = this.#options;
+    let { ranges } = plan;
+    for (let cause: unknown = trouble; ;) {
+      if (cause instanceof RecordsGone) {
+        this.#scores.recordsLost(countOf(cause.ranges));
+        ranges = subtract(ranges, cause.ranges);
+      }
+      if (ranges.length === 0) {
+        this.#lanes.remove(plan);
+        await this.#journal.append({ kind: "cancelled", id: plan.id }, { kind: "passed", low: this.#low() });
+        this.#claim();
+        return "gone";
+      }
+      try {
+        const encoder = ranges === plan.ranges && isEncoder(plan.encoder) ? plan.encoder : "recode/1";
+        const measured = await measureBody(encodeBody({ ranges, codec: plan.codec, encoder }, reader, context.doors.compress));
+        const changed: Plan = {
+          ...plan,
+          ...measured,
+          ranges,
+          encoder,
+          records: countOf(ranges),
+          name: this.#nameOf({ ranges, codec: plan.codec }, plan.epoch),
+        };
+        if (ranges === plan.ranges)
+          this.#scores.count(
+            "batch_encoded_anew",
+            `batch ${plan.name} was planned with other bytes`,
+            "the same records, compressed by another version: nothing to do",
+          );
+        await this.#journal.append({ kind: "planned", ...changed });
+        this.#lanes.update(changed);
+        return changed;
+      } catch (again) {
+        if (!(again instanceof RecordsGone)) return undefined; // tried again with the batch
+        cause = again;
+      }
+    }
+  }
+
+  /** Every record below it has arrived, is lost or is not for this sink. */
+  #low(): number {
+    return Math.min(this.#planner?.low() ?? this.#journal.ledger.low, this.#lanes.low());
+  }
+
+  /** Writes down what was passed without a delivery, now and then or when `force`d; ms until it wants to. */
+  async #passed(force: boolean): Promise<number | undefined> {
+    const low = this.#low();
+    if (low <= this.#journal.ledger.low) return undefined;
+    const nowMs = this.#options.context.doors.clock.monotonic();
+    const waitMs = this.#passedMs + passedMs - nowMs;
+    if (!force && waitMs > 0) return waitMs;
+    this.#passedMs = nowMs;
+    await this.#journal.append({ kind: "passed", low });
+    this.#claim();
+    return undefined;
+  }
+
+  #claim(): void {
+    this.#options.reader.claim(this.#options.name, this.#journal.ledger.low);
+  }
+
+  flush(): void {
+    this.#planner?.flush();
+  }
+
+  status(): SinkStatus {
+    const { reader, kind } = this.#options;
+    const low = this.#low();
+    const planner = this.#planner;
+    return this.#scores.status({
+      type: kind.type,
+      ended: this.#ended,
+      low,
+      lagRecords: (planner?.lagRecords() ?? Math.max(0, reader.nextSequence() - low)) + this.#lanes.records(),
+      lagBytes: low >= reader.nextSequence() ? 0 : reader.bytesFrom(low),
+      oldestMs: Math.min(planner?.oldestMs() ?? Infinity, this.#lanes.oldestMs()),
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#journal.close();
+    await this.#sink[Symbol.asyncDispose]();
+  }
+}
+
+/** The sequence after the newest one the journal knows of. */
+function knownEnd(ledger: Journal["ledger"]): number {
+  let end = Math.max(ledger.low, (ledger.above.at(-1)?.[1] ?? -1) + 1);
+  for (const plan of ledger.plans.values()) end = Math.max(end, (plan.ranges.at(-1)?.[1] ?? -1) + 1);
+  return end;
+}

@@ -1,0 +1,126 @@
+/** What a sink has done and what stands against it: the counters behind its status, and its lines on the board. */
+import type { Board } from "../core/board.ts";
+import type { Clock } from "../core/clock.ts";
+import type { SinkStatus } from "../core/contract.ts";
+import { Fault } from "../core/fault.ts";
+import type { Plan } from "./ledger.ts";
+
+export interface Position {
+  readonly type: string;
+  readonly ended: boolean;
+  /** Every record below it has arrived. */
+  readonly low: number;
+  readonly lagRecords: number;
+  readonly lagBytes: number;
+  /** Oldest record time not arrived, Infinity when unknown or none. */
+  readonly oldestMs: number;
+}
+
+export class Scoreboard {
+  readonly #component: string;
+  readonly #board: Board;
+  readonly #clock: Clock;
+  /** Faults that stand, by who met them: `lane` and its name, `journal`, `plan`. */
+  readonly #standing = new Map<string, Fault>();
+  #records = 0;
+  #bytes = 0;
+  #batches = 0;
+  #retries = 0;
+  #lastSuccess: string | undefined;
+  #lastFault: SinkStatus["last_fault"];
+
+  constructor(name: string, board: Board, clock: Clock) {
+    this.#component = `sinks.${name}`;
+    this.#board = board;
+    this.#clock = clock;
+  }
+
+  /** A batch was refused or could not be sent; it is held and tried again. */
+  failed(lane: string, fault: Fault): void {
+    this.#retries++;
+    this.stand(`lane ${lane}`, fault);
+  }
+
+  delivered(plan: Plan): void {
+    this.#records += plan.records;
+    this.#bytes += plan.bytes;
+    this.#batches++;
+    this.#lastSuccess = this.#now();
+    this.stand(`lane ${plan.lane}`, undefined);
+  }
+
+  /** What stands against `who` from now on; undefined: nothing. A code is cleared when it stands against nobody any more. */
+  stand(who: string, fault: Fault | undefined): void {
+    const before = this.#standing.get(who);
+    this.#standing.delete(who);
+    if (fault !== undefined) {
+      this.#standing.set(who, fault);
+      this.#remember(fault);
+      this.#board.raise(this.#component, fault.retry === "later" && who !== "journal" ? "degraded" : "failing", fault);
+    }
+    if (before === undefined || before.code === fault?.code) return;
+    if (![...this.#standing.values()].some((other) => other.code === before.code)) this.#board.clear(this.#component, before.code);
+  }
+
+  /** Something that is over as soon as it happened. */
+  count(code: string, message: string, hint: string, times = 1): void {
+    const fault = new Fault({ code, retry: "later", message, hint });
+    this.#remember(fault);
+    this.#board.count(this.#component, fault, times);
+  }
+
+  recordsLost(records: number): void {
+    this.count(
+      "spool_records_lost",
+      `${records} records were gone from the spool before this sink had them`,
+      "see the spool's own faults, and spool verify, for what took them",
+      records,
+    );
+  }
+
+  journalDamaged(path: string, lines: number): void {
+    this.count(
+      "journal_damaged",
+      `read journal ${path}: ${lines} damaged lines`,
+      "look at the disk; the damaged file is kept beside it, and a batch may arrive twice",
+      lines,
+    );
+  }
+
+  forked(plan: Plan, spoolId: string): void {
+    this.count(
+      "spool_forked",
+      `deliver ${plan.name}: the far side holds something else under this name`,
+      `another copy of the spool ${spoolId} is or was in use; both go on under names of their own`,
+    );
+  }
+
+  #remember(fault: Fault): void {
+    this.#lastFault = { code: fault.code, message: fault.message, hint: fault.hint ?? "", time: this.#now() };
+  }
+
+  #now(): string {
+    return new Date(this.#clock.now()).toISOString();
+  }
+
+  status(position: Position): SinkStatus {
+    const standing = [...this.#standing.values()];
+    const denied = standing.some((fault) => fault.retry !== "later");
+    const oldest = position.oldestMs === Infinity ? undefined : new Date(position.oldestMs).toISOString();
+    return {
+      type: position.type,
+      state: position.ended ? "stopped" : denied ? "denied" : standing.length > 0 ? "retrying" : "running",
+      delivered_sequence: position.low - 1,
+      records: this.#records,
+      bytes: this.#bytes,
+      lag_records: position.lagRecords,
+      lag_bytes: position.lagBytes,
+      ...(oldest === undefined ? {} : { oldest_undelivered_time: oldest }),
+      batches: this.#batches,
+      retries: this.#retries,
+      dead: 0,
+      ...(this.#lastSuccess === undefined ? {} : { last_success_time: this.#lastSuccess }),
+      ...(this.#lastFault === undefined ? {} : { last_fault: this.#lastFault }),
+    };
+  }
+}
