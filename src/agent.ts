@@ -182,7 +182,7 @@ async function runStages(
   over.abort();
   await Promise.all(beside);
   await control.close(controlGraceMs);
-  for (const { runner } of sinks.values()) await settleOrKilled(runner[Symbol.asyncDispose](), kill.signal, doors);
+  for (const { runner } of sinks.values()) await settleOrKilled(Promise.resolve(runner[Symbol.asyncDispose]()), kill.signal, doors);
   await spool.close();
   const exit = undelivered ? 3 : failedToRead(stages, options.once) ? 1 : 0;
   log.info(exit === 3 ? "stopped; what is not delivered is safe in the spool and goes on at the next start" : "stopped", { exit });
