@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ensureExecutable } from "../build.ts";
 import { type Counts, readReport } from "./report.ts";
-import { ensureVersitygw } from "./servers.ts";
+import { ensureChromium, ensureVersitygw } from "./servers.ts";
 
 const root = join(import.meta.dir, "..");
 const reports = join(root, ".cache", "reports");
@@ -60,6 +60,7 @@ function steps(quick: boolean, words: readonly string[]): Step[] {
 function prepare(): Step[] {
   return [
     { name: "versitygw", run: () => attempt(ensureVersitygw) },
+    { name: "chromium", run: () => attempt(ensureChromium) },
     { name: "build", run: () => attempt(ensureExecutable) },
   ];
 }
