@@ -1,0 +1,76 @@
+/**
+ * The encoder of one source: chunks in, NDJSON records out, written straight into the spool's open frames.
+ *
+ * Each record is one line of valid JSON in UTF-8, whatever bytes came in:
+ *
+ *     {"timestamp":"2026-11-23T01:30:20.590123Z","host":"edge-1","source":"nginx","file":"/var/log/nginx/access.log",
+ *      "offset":183,"partial":true,"truncated":true,"labels":{"env":"prod"},"message":"…"}
+ *
+ * Fields that carry nothing are left out. `timestamp` is when the chunk was read.
+ */
+import { assert } from "../core/assert.ts";
+import type { Chunk, Frames, StreamFields } from "../core/contract.ts";
+import { FrameWriter } from "./frame.ts";
+import { LineEncoder, type LinesOptions } from "./lines.ts";
+import { NdjsonEncoder } from "./ndjson.ts";
+import { nameStream } from "./stream.ts";
+
+export interface EncoderOptions {
+  /** The source's name in the configuration: `source` of its records, and `from` of their streams. */
+  readonly name: string;
+  readonly host: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** What makes a stream, from all sinks of the configuration. */
+  readonly fields: StreamFields;
+  /** Longer lines of text are cut, in bytes as they come, without their end. Default 1 MiB, at least 4 (one character). */
+  readonly lineBytesMax?: number;
+  /** Default keep: an empty line is a record with an empty message. */
+  readonly emptyLines?: "keep" | "skip";
+}
+
+/** What one chunk came to. */
+export interface Encoded {
+  records: number;
+  /** Records that held bytes that are not UTF-8, now U+FFFD. */
+  invalidUtf8: number;
+  /** Records cut at `lineBytesMax`, here or by the source. */
+  truncated: number;
+  /** JSON objects kept as text, since some reader would stumble over them. */
+  keptAsText: number;
+  /** Records whose own time is too far from the read time to choose a partition. */
+  timeRejected: number;
+  /** Time of the last record, wall milliseconds; undefined when there is none. */
+  lastMs: number | undefined;
+}
+
+export interface Encoder {
+  /**
+   * Writes the records of `chunk` into frames. Synchronous; `chunk.bytes` is not needed afterwards.
+   * Throws Fault `record_invalid` (poison, `record` = the line's number from 1) for form `ndjson`, before anything is written.
+   */
+  encode(chunk: Chunk, frames: Frames): Encoded;
+}
+
+const lineBytesDefault = 1024 * 1024;
+
+export function createEncoder(options: EncoderOptions): Encoder {
+  const { name, host, labels, fields, lineBytesMax = lineBytesDefault, emptyLines = "keep" } = options;
+  assert(lineBytesMax >= 4, "a line must have room for one character");
+  const lines: LinesOptions = {
+    fields: { source: name, host, labels },
+    stream: nameStream(fields, name, name, host, labels),
+    lineBytesMax,
+    skipEmpty: emptyLines === "skip",
+  };
+  const ndjson = new NdjsonEncoder(lines, fields);
+  return {
+    encode(chunk, frames) {
+      const writer = new FrameWriter(frames);
+      if (chunk.form === "ndjson") return { invalidUtf8: 0, truncated: 0, ...ndjson.encode(chunk, writer) };
+      const encoder = new LineEncoder(lines, chunk, writer);
+      encoder.encode(chunk.bytes);
+      const lastMs = encoder.counts.records === 0 ? undefined : chunk.readMs;
+      return { keptAsText: 0, timeRejected: 0, lastMs, ...encoder.counts };
+    },
+  };
+}

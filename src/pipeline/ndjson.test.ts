@@ -1,0 +1,143 @@
+import { expect, test } from "bun:test";
+import * as fc from "fast-check";
+import { collectFrames } from "../../test/support/frames.ts";
+import type { Chunk, StreamFields } from "../core/contract.ts";
+import { createEncoder } from "./encoder.ts";
+
+const readMs = Date.UTC(2026, 10, 23, 1, 30, 20);
+const fields: StreamFields = { from: true, source: true, host: false, labels: ["env"] };
+const encoderWith = (used: StreamFields = fields) => createEncoder({ name: "ingest", host: "central", labels: { env: "hub" }, fields: used });
+const chunkOf = (text: string | Uint8Array): Chunk => ({
+  bytes: typeof text === "string" ? new TextEncoder().encode(text) : text,
+  form: "ndjson",
+  readMs,
+});
+const own = (more: Record<string, unknown> = {}): string =>
+  JSON.stringify({
+    timestamp: "2026-11-23T01:29:00.123456789Z",
+    host: "edge-1",
+    source: "nginx",
+    labels: { env: "prod" },
+    message: 'a "b"',
+    ...more,
+  });
+
+test("a record of another logferry stays byte for byte, with its own stream and time", () => {
+  const collected = collectFrames();
+  const counts = encoderWith().encode(chunkOf(`${own()}\n  ${own({ x: 1 })} \r\n\n`), collected.frames);
+  expect(collected.bytes().toString()).toBe(`${own()}\n${own({ x: 1 })}\n`);
+  const timeMs = Date.UTC(2026, 10, 23, 1, 29, 0) + 123.456789;
+  expect(collected.opened).toMatchObject([{ stream: { from: "ingest", source: "nginx", labels: { env: "prod" } }, minMs: timeMs, maxMs: timeMs }]);
+  expect(counts).toEqual({ records: 2, invalidUtf8: 0, truncated: 0, keptAsText: 0, timeRejected: 0, lastMs: timeMs });
+});
+
+test("any other object becomes data, its bytes as they are", () => {
+  const collected = collectFrames();
+  encoderWith().encode(chunkOf('{"n": 12345678901234567890, "s":"\\u00e9"}\n'), collected.frames);
+  expect(collected.bytes().toString()).toBe(
+    '{"timestamp":"2026-11-23T01:30:20.000000Z","host":"central","source":"ingest","labels":{"env":"hub"},"data":{"n": 12345678901234567890, "s":"\\u00e9"}}\n',
+  );
+  expect(collected.opened).toMatchObject([{ stream: { from: "ingest", source: "ingest", labels: { env: "hub" } }, minMs: readMs }]);
+});
+
+test("an object that a reader would stumble over is kept as text and counted, also one that looks like ours", () => {
+  const collected = collectFrames();
+  const lines = ['{"a":1,"A":2}', '{"a":"\\ud800"}', '{"a":1e999}', `${own().slice(0, -1)},"HOST":"x"}`];
+  const counts = encoderWith().encode(chunkOf(lines.join("\n")), collected.frames);
+  expect(collected.records().map((record) => record["message"])).toEqual(lines);
+  expect(counts).toMatchObject({ records: 4, keptAsText: 4 });
+});
+
+test.each([
+  ["timestamp", 12],
+  ["timestamp", "yesterday"],
+  ["host", null],
+  ["source", { a: 1 }],
+  ["labels", ["env"]],
+  ["labels", { env: 1 }],
+])("an object whose %s is %j is not one of ours: it becomes data", (name, value) => {
+  const collected = collectFrames();
+  const line = own({ [name]: value });
+  // Before and after records that are ours: what was remembered of those must not be taken for this one.
+  encoderWith().encode(chunkOf(`${own()}\n${line}\n${own()}\n`), collected.frames);
+  expect(collected.records().map((record) => record["data"])).toEqual([undefined, JSON.parse(line), undefined]);
+});
+
+test("one bad line: nothing is written, and the fault names the line and the reason", () => {
+  const collected = collectFrames();
+  const refused = (text: string | Uint8Array): unknown => {
+    try {
+      return encoderWith().encode(chunkOf(text), collected.frames);
+    } catch (cause) {
+      return cause;
+    }
+  };
+  expect(refused(`${own()}\n\n[1]\n`)).toMatchObject({
+    code: "record_invalid",
+    retry: "poison",
+    record: 3,
+    message: "line 3: not a JSON object (at byte 1 of the line)",
+  });
+  expect(refused('{"a":1}\n{"a":}')).toMatchObject({ record: 2, message: "line 2: expected a value (at byte 6 of the line)" });
+  expect(refused(Uint8Array.from([0x7b, 0x7d, 10, 0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))).toMatchObject({
+    record: 2,
+    message: "line 2: not valid UTF-8",
+  });
+  expect(collected.opened).toEqual([]);
+});
+
+test("records are put by stream and quarter hour, whatever order they come in", () => {
+  const kinds = fc.record({
+    minute: fc.integer({ min: 0, max: 59 }),
+    host: fc.constantFrom("a", "b"),
+    env: fc.constantFrom("prod", "test", undefined),
+    foreign: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(kinds, { maxLength: 40 }), fc.integer({ min: 1, max: 2000 }), (records, frameBytes) => {
+      const lines = records.map(({ minute, host, env, foreign }, index) =>
+        foreign
+          ? JSON.stringify({ index })
+          : own({ timestamp: `2026-11-23T00:${String(minute).padStart(2, "0")}:00Z`, host, labels: env === undefined ? {} : { env }, index }),
+      );
+      const collected = collectFrames(frameBytes);
+      encoderWith({ from: false, source: false, host: true, labels: ["env"] }).encode(chunkOf(lines.join("\n")), collected.frames);
+      const seen: number[] = [];
+      for (const frame of collected.opened) {
+        for (const line of new TextDecoder().decode(frame.bytes.subarray(0, frame.length)).trimEnd().split("\n")) {
+          const record = JSON.parse(line) as { timestamp: string; host: string; labels?: { env?: string }; index?: number; data?: { index: number } };
+          const timeMs = Date.parse(record.timestamp);
+          expect(Math.floor(timeMs / (15 * 60_000))).toBe(frame.quarter);
+          expect(timeMs >= frame.minMs && timeMs <= frame.maxMs).toBe(true);
+          expect(frame.stream.host).toBe(record.host);
+          expect(frame.stream.labels?.["env"]).toBe(record.labels?.env);
+          seen.push(record.index ?? record.data?.index ?? -1);
+        }
+      }
+      expect(seen).toEqual(records.map((_, index) => index));
+      expect(collected.records().length).toBe(records.length);
+    }),
+  );
+});
+
+test("a time that is not credible does not choose the frame, the read time does", () => {
+  const collected = collectFrames();
+  const lines = ["1970-01-01T00:00:00Z", "2099-01-01T00:00:00Z", "2026-11-24T01:00:00Z"].map((timestamp) => own({ timestamp }));
+  const counts = encoderWith().encode(chunkOf(lines.join("\n")), collected.frames);
+  expect(counts).toMatchObject({ records: 3, timeRejected: 2, lastMs: Date.UTC(2026, 10, 24, 1) });
+  expect(collected.opened.map((frame) => frame.minMs)).toEqual([readMs, Date.UTC(2026, 10, 24, 1)]);
+  expect(collected.bytes().toString()).toBe(`${lines.join("\n")}\n`);
+});
+
+test("a whole chunk of lines that went out comes back the same, through any size of frame", () => {
+  const collected = collectFrames();
+  const text = Array.from({ length: 5000 }, (_, index) => `line ${index} "quoted" ${"x".repeat(index % 300)}`).join("\n");
+  createEncoder({ name: "nginx", host: "edge-1", labels: {}, fields }).encode(
+    { bytes: new TextEncoder().encode(text), form: "lines", readMs, offset: 0 },
+    collected.frames,
+  );
+  const received = collectFrames(4096);
+  const counts = encoderWith().encode(chunkOf(collected.bytes()), received.frames);
+  expect(counts.records).toBe(5000);
+  expect(received.bytes().equals(collected.bytes())).toBe(true);
+});
