@@ -50,7 +50,7 @@ function install() {
   // npm tells its scripts where it is; called by hand, it is on the PATH.
   const cli = process.env.npm_execpath;
   const [command, ...before] = cli?.endsWith(".js") || cli?.endsWith(".cjs") ? [process.execPath, cli] : ["npm"];
-  const result = spawnSync(command, [...before, "ci", "--no-audit", "--no-fund"], {
+  const result = spawnSync(command, [...before, "ci", "--loglevel=error"], {
     cwd: root,
     stdio: ["ignore", 2, 2],
     env: { ...process.env, ...cache() },

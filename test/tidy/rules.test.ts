@@ -185,9 +185,15 @@ describe("texts", () => {
     for (const text of ["/var/tmp/x", "src/work/main.ts", "/var/log/nginx", "container registry"]) expect(checkPlaces("a.md", text)).toEqual([]);
   });
 
-  test("an address in the lockfile is found", () => {
-    expect(words(checkLockfile("package-lock.json", `{\n"resolved": "https://x/a.tgz"}`)).join()).toContain("2: the lockfile holds an address");
-    expect(checkLockfile("package-lock.json", `{ "integrity": "sha512-x" }`)).toEqual([]);
+  test("an address in the lockfile and a missing platform are found", () => {
+    const lock = (packages: unknown): string => JSON.stringify({ packages }, null, 1);
+    const whole = { "node_modules/a": { optionalDependencies: { "a-linux-x64": "1" } }, "node_modules/a-linux-x64": { integrity: "sha512-x" } };
+    expect(checkLockfile("package-lock.json", lock(whole))).toEqual([]);
+    expect(words(checkLockfile("package-lock.json", lock({ a: { resolved: "https://x/a.tgz" } }))).join()).toContain(
+      "4: the lockfile holds an address",
+    );
+    const { "node_modules/a": a } = whole;
+    expect(words(checkLockfile("package-lock.json", lock({ "node_modules/a": a }))).join()).toContain("run bun tool/lockfile.ts");
   });
 
   test("a link that leads nowhere is found, one in code is none", () => {

@@ -1,5 +1,6 @@
 /** What no file of the repository may hold, links that lead nowhere, and the length of AGENTS.md. */
 import { dirname, join, normalize } from "node:path";
+import { type Lockfile, missingEntries } from "../../tool/lockfile.ts";
 import { type Violation, lineOf } from "./source.ts";
 
 const agentsLinesMax = 80;
@@ -27,12 +28,18 @@ export function checkPlaces(path: string, text: string): Violation[] {
   );
 }
 
-/** The lockfile names versions and digests; where packages come from is the business of whoever installs. */
+/** The lockfile names versions and digests; where packages come from is the business of whoever installs. And it is whole. */
 export function checkLockfile(path: string, text: string): Violation[] {
-  const match = /"resolved"\s*:|https?:\/\/[^"]*\.tgz/.exec(text);
-  if (match === null) return [];
-  const instead = "npm install --package-lock-only with the checkout's .npmrc";
-  return [{ path, line: lineOf(text, match.index), message: `the lockfile holds an address: make it anew by ${instead}` }];
+  const address = /"resolved"\s*:|https?:\/\/[^"]*\.tgz/.exec(text);
+  const found: Violation[] = [];
+  if (address !== null) {
+    const instead = "npm install --package-lock-only with the checkout's .npmrc";
+    found.push({ path, line: lineOf(text, address.index), message: `the lockfile holds an address: make it anew by ${instead}` });
+  }
+  const missing = missingEntries(JSON.parse(text) as Lockfile).length;
+  if (missing > 0)
+    found.push({ path, line: 1, message: `the lockfile lacks ${missing} packages of other platforms, npm ci refuses it: run bun tool/lockfile.ts` });
+  return found;
 }
 
 /** Relative links of a Markdown file, against the files that are there. Code is no link. */
