@@ -45,7 +45,7 @@ function steps(quick: boolean, words: readonly string[]): Step[] {
   const files = [...new Bun.Glob("{src,test,bench,tool}/**/*.test.{ts,tsx}").scanSync({ cwd: root })].sort();
   if (words.length > 0) {
     const wanted = files.filter((file) => words.some((word) => file.includes(word)));
-    return wanted.some((file) => groupOf(file) !== "src") ? [...prepare(), ...testSteps(wanted)] : testSteps(wanted);
+    return [...prepare(wanted), ...testSteps(wanted)];
   }
   const habits = [
     tool("format", [bin("oxfmt"), "--check"]),
@@ -53,16 +53,18 @@ function steps(quick: boolean, words: readonly string[]): Step[] {
     tool("types", [bin("tsc"), "--noEmit"]),
   ];
   if (quick) return [...habits, ...testSteps(files.filter((file) => ["src", "test/tidy"].includes(groupOf(file))))];
-  return [...habits, ...prepare(), ...testSteps(files)];
+  return [...habits, ...prepare(files), ...testSteps(files)];
 }
 
-/** What the tests need and `bun test` cannot wait for within a test's time. */
-function prepare(): Step[] {
-  return [
-    { name: "versitygw", run: () => attempt(ensureVersitygw) },
-    { name: "chromium", run: () => attempt(ensureChromium) },
-    { name: "build", run: () => attempt(ensureExecutable) },
+/** What tests in test/ need and `bun test` cannot wait for within a test's time. */
+function prepare(files: readonly string[]): Step[] {
+  const groups = new Set(files.map(groupOf));
+  const needs: [name: string, wanted: boolean, work: () => Promise<unknown>][] = [
+    ["versitygw", [...groups].some((group) => group.startsWith("test/") && group !== "test/tidy"), ensureVersitygw],
+    ["chromium", groups.has("test/browser"), ensureChromium],
+    ["build", [...groups].some((group) => group.startsWith("test/") && group !== "test/tidy"), ensureExecutable],
   ];
+  return needs.filter(([, wanted]) => wanted).map(([name, , work]) => ({ name, run: () => attempt(work) }));
 }
 
 /** One `bun test` for each folder of test/, one for what lies beside the sources: what one leaves behind does not reach the next. */
