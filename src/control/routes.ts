@@ -81,7 +81,7 @@ export function createRoutes({ view, doors, log, checkToken, names }: RouteOptio
       });
     }
     log.error(`${c.req.method} ${c.req.path}: ${describe(error)}`, { component: "control" });
-    return c.json({ code: "internal", message: "this answer failed; the log says why" }, 500);
+    return c.json({ code: "control_answer_failed", message: "this answer failed; the log says why" }, 500);
   });
   return app;
 }
@@ -93,7 +93,7 @@ function ownNameOnly(checkToken: TokenCheck, names: readonly string[]): Middlewa
     if (c.env.local || hostAllowed(host, names) || (await checkToken(authorization(c))) === "granted") return next();
     return c.json(
       {
-        code: "host_refused",
+        code: "control_host_refused",
         message: "asked under a name that is not this machine's",
         hint: "ask by IP address, as localhost, by the machine's own name, or with the token of control.token_file",
       },
@@ -108,11 +108,13 @@ function needsGrant(checkToken: TokenCheck): MiddlewareHandler<{ Bindings: Door 
     const grant = await checkToken(authorization(c));
     if (grant === "granted") return next();
     if (grant === "wrong") {
-      return c.json({ code: "token_wrong", message: "this token is not the one in control.token_file" }, 401, { "www-authenticate": "Bearer" });
+      return c.json({ code: "control_token_wrong", message: "this token is not the one in control.token_file" }, 401, {
+        "www-authenticate": "Bearer",
+      });
     }
     return c.json(
       {
-        code: "token_missing",
+        code: "control_token_missing",
         message: "this changes the running instance",
         hint: "ask over the Unix socket, or with the token of control.token_file as bearer token",
       },
@@ -128,7 +130,7 @@ function authorization(c: Context): string | null {
 function notFound(c: Context): Response {
   const known = paths.filter((each) => each.path === c.req.path).map((each) => (each.method === "GET" ? "GET, HEAD" : each.method));
   if (known.length > 0) {
-    return c.json({ code: "method_not_allowed", message: `${c.req.path} answers ${known.join(", ")}` }, 405, { allow: known.join(", ") });
+    return c.json({ code: "control_method_refused", message: `${c.req.path} answers ${known.join(", ")}` }, 405, { allow: known.join(", ") });
   }
-  return c.json({ code: "not_found", message: "there is nothing at this path", paths }, 404);
+  return c.json({ code: "control_path_unknown", message: "there is nothing at this path", paths }, 404);
 }
