@@ -3,7 +3,7 @@
  *
  * Promises: plain Node 20, no dependency. Dependencies are installed from the lockfile when, and only when, what is
  * installed differs from it; the pinned Bun is taken from them and its version checked; then Bun runs the script with
- * the arguments and its exit code is ours. Nothing is written outside the checkout but npm's own cache.
+ * the arguments and its exit code is ours. Nothing is written outside the checkout but the tools' own caches.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, statSync } from "node:fs";
@@ -53,21 +53,21 @@ function install() {
   const result = spawnSync(command, [...before, "ci", "--loglevel=error"], {
     cwd: root,
     stdio: ["ignore", 2, 2],
-    env: { ...process.env, ...cache() },
+    env: { ...process.env, ...home() },
   });
   if (result.error) fail(`npm could not be run (${result.error.message}): install Node's npm`);
   if (result.status !== 0) fail("npm ci failed: see its message above");
 }
 
-/** npm keeps its cache under HOME; where that cannot be written, the cache goes into the checkout. */
-function cache() {
+/** npm, Bun and Go keep their caches under HOME; where that cannot be written, they go into the checkout. */
+function home() {
   try {
     accessSync(process.env.HOME ?? "", constants.W_OK);
     return {};
   } catch {
-    const home = join(root, ".cache", "home");
-    mkdirSync(home, { recursive: true });
-    return { HOME: home, npm_config_cache: join(root, ".cache", "npm") };
+    const path = join(root, ".cache", "home");
+    mkdirSync(path, { recursive: true });
+    return { HOME: path, npm_config_cache: join(path, ".npm") };
   }
 }
 
@@ -86,7 +86,7 @@ function findBun(version) {
 
 function run(bun, args) {
   const path = [dirname(bun), join(modules, ".bin"), process.env.PATH ?? ""].join(delimiter);
-  const child = spawn(bun, args, { stdio: "inherit", env: { ...process.env, PATH: path } });
+  const child = spawn(bun, args, { stdio: "inherit", env: { ...process.env, ...home(), PATH: path } });
   // A terminal gives Ctrl-C to the child as well, and a second one would cut its drain short.
   process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"));
   process.on("SIGTERM", () => child.kill("SIGTERM"));

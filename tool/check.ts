@@ -87,6 +87,7 @@ async function runTests(name: string, files: readonly string[]): Promise<Counts>
     process.execPath,
     "test",
     "--no-orphans",
+    "--only-failures",
     `--timeout=${testMsMax}`,
     ...reporter,
     ...files.map((file) => `./${file}`),

@@ -28,7 +28,8 @@ export async function ensureVersitygw(): Promise<string> {
   try {
     console.error(`building versitygw ${versitygwVersion} (once, takes minutes)`);
     const build = Bun.spawn([go, "install", `github.com/versity/versitygw/cmd/versitygw@${versitygwVersion}`], {
-      env: { ...process.env, ...goCaches(), CGO_ENABLED: "0", GOBIN: target },
+      // Go's module cache is read-only by default, and where HOME is the checkout's own, that could not be deleted.
+      env: { ...process.env, GOFLAGS: `${process.env["GOFLAGS"] ?? ""} -modcacherw`.trim(), CGO_ENABLED: "0", GOBIN: target },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
@@ -72,14 +73,6 @@ export async function ensureChromium(): Promise<string> {
 function chromiumOnPath(): string | undefined {
   const found = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"].map((name) => Bun.which(name));
   return found.find((path) => path !== null) ?? undefined;
-}
-
-/** Go keeps its caches under HOME; without one they go into the checkout, writable so that it can be deleted. */
-function goCaches(): Record<string, string> {
-  if (process.env["HOME"]) return {};
-  const root = join(binaries, "..", "go");
-  const flags = process.env["GOFLAGS"] ?? "";
-  return { GOPATH: root, GOCACHE: join(root, "build"), GOFLAGS: `${flags} -modcacherw`.trim() };
 }
 
 if (import.meta.main) {
