@@ -11,12 +11,14 @@ import type { Config } from "./config/config.ts";
 import { openControl, type Control } from "./control/control.ts";
 import { createBoard, type Board } from "./core/board.ts";
 import type { Doors } from "./core/doors.ts";
+import { describe } from "./core/fault.ts";
 import { readBytes } from "./core/limits.ts";
 import type { Log } from "./core/log.ts";
 import { createMeter, type Meter } from "./core/meter.ts";
 import { Buffers } from "./core/pool.ts";
 import type { Signals } from "./core/signals.ts";
 import { version } from "./core/version.ts";
+import { Journal } from "./sink/journal.ts";
 import { openSink, type SinkRunner } from "./sink/deliver.ts";
 import { streamFields } from "./sink/partition.ts";
 import { openSpool, type Spool } from "./spool/spool.ts";
@@ -90,6 +92,7 @@ async function openStages(config: Config, doors: Doors, log: Log, once: boolean,
   });
   const stages: Stages = { config, doors, board, log, meter, spool, sinks: new Map(), sources: [] };
   try {
+    for (const name of left) await keepClaim(stages, name);
     for (const name of names) await addSink(stages, name);
     addSources(stages, once);
     for (const source of stages.sources) await source.open();
@@ -124,6 +127,23 @@ async function openView(stages: Stages): Promise<{ view: AgentView; control: Con
   } catch (cause) {
     await closeStages(stages);
     throw cause;
+  }
+}
+
+/** A sink taken out of the configuration holds what it had not delivered; one whose journal cannot be read holds everything. */
+async function keepClaim({ doors, log, spool }: Stages, name: string): Promise<void> {
+  try {
+    const journal = await Journal.open({
+      path: `${spool.layout.sinks}/${name}.journal`,
+      sink: name,
+      spoolId: spool.reader.id,
+      doors,
+      onFault: () => {},
+    });
+    spool.reader.claim(name, Math.min(journal.ledger.low, spool.reader.nextSequence()));
+    await journal.close();
+  } catch (cause) {
+    log.warn("journal of a sink that is not configured cannot be read", { component: `sinks.${name}`, cause: describe(cause) });
   }
 }
 
