@@ -18,7 +18,8 @@ export async function ensureVersitygw(): Promise<string> {
   // The version is part of the name: an executable made by `go install` does not know its own.
   const path = join(binaries, `versitygw-${versitygwVersion}`);
   if (existsSync(path)) return path;
-  const go = Bun.which("go");
+  // Where Go's own archive puts it, without telling the PATH.
+  const go = Bun.which("go") ?? Bun.which("go", { PATH: "/usr/local/go/bin" });
   if (go === null) {
     throw new Error(`versitygw ${versitygwVersion} is missing and Go is not on the PATH. Install Go 1.24 or newer, or put the executable at ${path}`);
   }
