@@ -1,0 +1,70 @@
+/**
+ * What an answer that is not a 2xx means: every status as later, denied or poison. What is not listed is denied, so that it is
+ * kept, shown at once and tried again.
+ */
+import { Bug } from "../../core/assert.ts";
+import { excerpt, Fault, type FaultDetail } from "../../core/fault.ts";
+import type { NetworkAnswer } from "../../core/network.ts";
+import { retryAfterMs } from "../../core/retry.ts";
+
+type Verdict = Pick<FaultDetail, "code" | "retry" | "hint">;
+
+/** The Fault for `answer` to `operation` (`post batch to https://…`). `nowMs` is wall time, for a Retry-After that is a date. */
+export function refused(answer: NetworkAnswer, operation: string, nowMs: number): Fault {
+  const { status, headers, text } = answer;
+  const words = excerpt(text);
+  const waitMs = retryAfterMs(headers.get("retry-after"), nowMs);
+  return new Fault({
+    ...verdictOf(status, headers),
+    message: `${operation}: answered ${status}${words === "" ? "" : `: ${words}`}`,
+    ...(waitMs === undefined ? {} : { waitMs }),
+  });
+}
+
+function verdictOf(status: number, headers: Headers): Verdict {
+  if (status === 400 || status === 413 || status === 422) {
+    return {
+      code: "http_refused",
+      retry: "poison",
+      hint: "the receiver refuses this data; its words are in the message, the record goes to the dead letter",
+    };
+  }
+  if (status === 401 || status === 403 || status === 407) {
+    return { code: "http_unauthorized", retry: "denied", hint: unauthorizedHint(status) };
+  }
+  if (status >= 300 && status < 400) return { code: "http_wrong_url", retry: "denied", hint: movedHint(headers.get("location")) };
+  if (status === 404 || status === 405 || status === 410) {
+    return { code: "http_wrong_url", retry: "denied", hint: "check the path of url: nothing takes a POST there" };
+  }
+  if (status === 408 || status === 425 || status === 429 || status === 503) {
+    return { code: "http_busy", retry: "later", hint: "the receiver asks to wait; it is tried again by itself" };
+  }
+  if (status >= 500) return { code: "http_server_error", retry: "later", hint: "look at the receiver's own log; it is tried again by itself" };
+  if (status === 415)
+    return { code: "http_unexpected_answer", retry: "denied", hint: "the receiver does not take this encoding; set codec to gzip or none" };
+  return { code: "http_unexpected_answer", retry: "denied", hint: "the receiver does not take requests like this; its words are in the message" };
+}
+
+function unauthorizedHint(status: number): string {
+  if (status === 407) return "the proxy wants credentials: put them into HTTPS_PROXY or HTTP_PROXY";
+  return "check bearer_token_file or basic, and what the token may do; the files are read again by themselves";
+}
+
+/** Redirects are not followed: a POST may come out as a GET, and the credentials would go to whoever is named. */
+function movedHint(location: string | null): string {
+  const target = location !== null && URL.canParse(location) ? new URL(location) : undefined;
+  const where = target === undefined ? excerpt((location ?? "").split("?")[0] ?? "", 200) : `${target.origin}${target.pathname}`;
+  return where === "" ? "the receiver points elsewhere; correct url" : `the receiver points to ${where}; set url to where it takes a POST`;
+}
+
+/** The Fault for a request without an answer. A Fault and a Bug pass as they are. */
+export function unreachable(cause: unknown, place: string): Error {
+  if (cause instanceof Fault || cause instanceof Bug) return cause;
+  return new Fault({
+    code: "http_unreachable",
+    retry: "later",
+    message: `reach ${place}`,
+    hint: "check the receiver, and the way to it: name, network, proxy, firewall, certificate; it is tried again by itself",
+    cause,
+  });
+}

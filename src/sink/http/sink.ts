@@ -1,0 +1,120 @@
+/**
+ * Sink `http`: one POST a batch, NDJSON in zstd, gzip or plain; any 2xx is a delivery.
+ *
+ * Promises:
+ * - A retry, also after a restart, has the same `Idempotency-Key`: `{spool id, 16 hex}-{epoch of the plan}-{first}-{last}`, the
+ *   sequences in plain decimal. A receiver that is a logferry knows a repeat by `Logferry-Batch` and commits it once; for any
+ *   other receiver delivery is at least once.
+ * - One frame (zstd) or member (gzip) a body, unless the receiver is a logferry.
+ * - Every answer has a verdict (fault.ts): 400, 413 and 422 are poison, everything else is kept until it is taken.
+ * - A 409 of a logferry is compared: exactly this batch is delivered, anything else is forked.
+ */
+import type { Batch, Json, Receipt, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
+import type { NetworkAnswer } from "../../core/network.ts";
+import type { Signals } from "../../core/signals.ts";
+import { deliveryOf } from "../schema.ts";
+import { bodyOf, joined } from "./body.ts";
+import { check } from "./check.ts";
+import { schema, type Config } from "./config.ts";
+import { refused } from "./fault.ts";
+import { Receiver, receiverOf } from "./receiver.ts";
+import { Requester } from "./request.ts";
+
+export const http: SinkKind<Config> = {
+  type: "http",
+  schema,
+  delivery: (config) => deliveryOf(config),
+  open: async (config, context) => new HttpSink(config, context),
+  check,
+};
+
+const encodings = { zstd: { "Content-Encoding": "zstd" }, gzip: { "Content-Encoding": "gzip" }, none: {} } as const;
+
+class HttpSink implements Sink {
+  readonly #context: SinkContext;
+  readonly #requester: Requester;
+  readonly #receiver: Receiver;
+
+  constructor(config: Config, context: SinkContext) {
+    this.#context = context;
+    this.#requester = new Requester(config, context.doors);
+    this.#receiver = new Receiver(context.board, `sinks.${context.name}`, this.#requester.place);
+  }
+
+  framesMax(): number | undefined {
+    return typeof this.#receiver.id === "string" ? undefined : 1;
+  }
+
+  async put(batch: Batch, { kill }: Signals): Promise<Receipt> {
+    const { bytes, frames } = await bodyOf(batch);
+    if (frames <= 1) return this.#post(batch, bytes, kill);
+    if (this.#receiver.id === undefined) await this.#meet(kill);
+    if (typeof this.#receiver.id === "string") {
+      const receipt = await this.#post(batch, bytes, kill);
+      if (typeof this.#receiver.id === "string") return receipt;
+    } else {
+      this.#receiver.report("a batch was planned for a logferry and goes to another receiver");
+    }
+    // A 2xx of a receiver that is no logferry may stand for the first frame only.
+    return this.#post(batch, await joined(bytes, batch.codec, this.#context.doors.compress), kill, false);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** `planned`: the body is the one whose digest is in the plan, so that a logferry may know it again. */
+  async #post(batch: Batch, body: Uint8Array, kill: AbortSignal, planned = true): Promise<Receipt> {
+    const headers = planned ? { ...this.#headers(batch), ...this.#mark(batch) } : this.#headers(batch);
+    const answer = await this.#requester.send("POST", headers, body, kill);
+    const id = receiverOf(answer.headers);
+    const taken = answer.status >= 200 && answer.status < 300;
+    if (taken || id !== null) this.#receiver.seen(id);
+    if (taken) return { outcome: "delivered" };
+    if (answer.status === 409 && id !== null) return { outcome: holds(answer, batch) ? "delivered" : "forked" };
+    throw refused(answer, `post batch to ${this.#requester.place}`, this.#context.doors.clock.now());
+  }
+
+  /** Asks who stands there before a body of several frames is sent: OPTIONS stores nothing. */
+  async #meet(kill: AbortSignal): Promise<void> {
+    const answer = await this.#requester.send("OPTIONS", {}, undefined, kill);
+    const id = receiverOf(answer.headers);
+    const overloaded = answer.status >= 500 || [408, 425, 429].includes(answer.status);
+    if (id === null && overloaded && answer.status !== 501) {
+      throw refused(answer, `ask ${this.#requester.place} who it is`, this.#context.doors.clock.now());
+    }
+    this.#receiver.seen(id);
+  }
+
+  #headers(batch: Batch): Record<string, string> {
+    const { spoolId } = this.#context;
+    const first = batch.ranges[0]?.[0] ?? 0;
+    const last = batch.ranges.at(-1)?.[1] ?? 0;
+    return {
+      "Content-Type": "application/x-ndjson",
+      ...encodings[batch.codec],
+      "Idempotency-Key": `${spoolId.slice(0, 16)}-${batch.epoch}-${first}-${last}`,
+      "Logferry-Records": String(batch.records),
+    };
+  }
+
+  /** What one logferry tells another. */
+  #mark(batch: Batch): Record<string, string> {
+    const { spoolId, name } = this.#context;
+    return {
+      "Logferry-Batch": [spoolId, batch.epoch, name, batch.lane, String(batch.number)].map(encodeURIComponent).join("/"),
+      "Logferry-Digest": `sha256:${batch.digest}`,
+    };
+  }
+}
+
+/** Whether a 409 says that the last batch it has of this lane is this one. */
+function holds(answer: NetworkAnswer, batch: Batch): boolean {
+  let said: Json;
+  try {
+    said = JSON.parse(answer.text) as Json;
+  } catch {
+    return false;
+  }
+  if (typeof said !== "object" || said === null || Array.isArray(said)) return false;
+  const { epoch, number, digest } = said as { readonly [key: string]: Json };
+  return epoch === batch.epoch && number === batch.number && digest === `sha256:${batch.digest}`;
+}
