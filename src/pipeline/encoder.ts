@@ -10,6 +10,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { Chunk, Frames, StreamFields } from "../core/contract.ts";
+import { lineBytesMax as lineBytesDefault } from "../core/limits.ts";
 import { FrameWriter } from "./frame.ts";
 import { LineEncoder, type LinesOptions } from "./lines.ts";
 import { NdjsonEncoder } from "./ndjson.ts";
@@ -50,8 +51,6 @@ export interface Encoder {
    */
   encode(chunk: Chunk, frames: Frames): Encoded;
 }
-
-const lineBytesDefault = 1024 * 1024;
 
 export function createEncoder(options: EncoderOptions): Encoder {
   const { name, host, labels, fields, lineBytesMax = lineBytesDefault, emptyLines = "keep" } = options;
