@@ -46,7 +46,11 @@ export async function compile(entry: string, outfile: string, stamp: Stamp, targ
       target: "bun",
       minify: true,
       sourcemap: "linked",
-      define: { LOGFERRY_VERSION: JSON.stringify(stamp.version), LOGFERRY_COMMIT: JSON.stringify(stamp.commit) },
+      define: {
+        LOGFERRY_VERSION: JSON.stringify(stamp.version),
+        LOGFERRY_COMMIT: JSON.stringify(stamp.commit),
+        LOGFERRY_TARGET: JSON.stringify((target ?? `bun-${process.platform}-${process.arch}`).replace(/^bun-/, "")),
+      },
       compile: {
         outfile: made,
         ...(target === undefined ? {} : { target }),
@@ -117,7 +121,12 @@ async function stampOf(): Promise<Stamp> {
 
 function git(...args: string[]): string | undefined {
   if (Bun.which("git") === null) return undefined;
-  const answer = Bun.spawnSync(["git", ...args], { cwd: root, stderr: "ignore" });
+  const answer = Bun.spawnSync(["git", ...args], {
+    cwd: root,
+    // Unpacked from an archive below somebody else's checkout: that one's commit is not ours.
+    env: { ...process.env, GIT_CEILING_DIRECTORIES: dirname(root) },
+    stderr: "ignore",
+  });
   return answer.success ? answer.stdout.toString().trim() : undefined;
 }
 
