@@ -26,7 +26,7 @@ function verdictOf(status: number, headers: Headers): Verdict {
     return {
       code: "http_refused",
       retry: "poison",
-      hint: "the receiver refuses this data; its words are in the message, the record goes to the dead letter",
+      hint: "the receiver refuses this data, its words are in the message; the batch is kept and offered again",
     };
   }
   if (status === 401 || status === 403 || status === 407) {
