@@ -11,6 +11,7 @@ import type { Config } from "../config/config.ts";
 import { load } from "../config/load.ts";
 import type { Mistake } from "../config/mistake.ts";
 import { mistakesText } from "./config.ts";
+import { plural } from "./human.ts";
 import type { Io } from "./io.ts";
 import { painter, type Paint } from "./paint.ts";
 
@@ -89,8 +90,4 @@ function answersText(config: Config, answers: readonly Answer[], options: CheckO
   const failed = new Set(answers.filter(({ finding }) => !finding.ok).map(({ path }) => path.join(".")));
   const end = failed.size === 0 ? "all of them would work" : `${failed.size} of ${sources + sinks} would not work`;
   return `${head}${rows.join("")}${end}\n`;
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

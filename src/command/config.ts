@@ -2,6 +2,7 @@
 import type { Config } from "../config/config.ts";
 import { load } from "../config/load.ts";
 import { mistakeText, type Mistake } from "../config/mistake.ts";
+import { plural } from "./human.ts";
 import type { Io } from "./io.ts";
 
 /** The configuration, or undefined after its mistakes were written to stderr: the command then ends with code 2. */
@@ -14,7 +15,6 @@ export async function loadOrTell(file: string, io: Io): Promise<Config | undefin
 
 /** One line for each mistake, and how many there are unless it is the file itself. */
 export function mistakesText(mistakes: readonly Mistake[]): string {
-  const count = mistakes.length === 1 ? "1 mistake" : `${mistakes.length} mistakes`;
   const lines = `${mistakes.map(mistakeText).join("\n")}\n`;
-  return mistakes[0]?.line === 0 ? lines : `${lines}${count} in the configuration\n`;
+  return mistakes[0]?.line === 0 ? lines : `${lines}${plural(mistakes.length, "mistake")} in the configuration\n`;
 }

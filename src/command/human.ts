@@ -20,6 +20,11 @@ export function humanCount(count: number): string {
   return count.toLocaleString("en-US");
 }
 
+/** `1 segment`, `2 segments`. */
+export function plural(count: number, noun: string): string {
+  return `${humanCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** The two largest units: `0s`, `12s`, `3m 20s`, `2d 4h`. Negative durations (a clock that was set) are `0s`. */
 export function humanDuration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));

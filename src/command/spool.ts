@@ -3,10 +3,9 @@
  *
  * Exit codes: 0 fine, 1 damage found (`verify`) or no spool there, 2 usage or configuration.
  */
-import { join } from "node:path";
 import { listSegments, readPositions, readRecords, verifySpool, type SegmentRow } from "../spool/inspect.ts";
 import { loadOrTell } from "./config.ts";
-import { humanBytes, humanCount } from "./human.ts";
+import { humanBytes, humanCount, plural } from "./human.ts";
 import type { Io } from "./io.ts";
 import { table } from "./table.ts";
 
@@ -58,7 +57,10 @@ export async function list(options: SpoolOptions, io: Io): Promise<number> {
   if (places.length > 0) await io.stdout(`\n${table(["SOURCE", "POSITION OF", "AT"], places)}`);
   const sum = (of: (row: SegmentRow) => number): number => rows.reduce((total, row) => total + of(row), 0);
   await io.stdout(
-    `\n${join(dir)}: ${rows.length} segments, ${humanBytes(sum((row) => row.bytes))}, ${humanCount(sum((row) => row.records))} records\n`,
+    `\n${dir}: ${plural(rows.length, "segment")}, ${humanBytes(sum((row) => row.bytes))}, ${plural(
+      sum((row) => row.records),
+      "record",
+    )}\n`,
   );
   return 0;
 }
@@ -92,10 +94,7 @@ export async function verify(options: SpoolOptions, io: Io): Promise<number> {
     if (options.json !== true) await io.stdout(`${damage.file}: byte ${damage.offset}: ${damage.code}: ${damage.message}\n`);
   }
   if (options.json === true) await io.stdout(`${JSON.stringify(found, null, 2)}\n`);
-  else
-    await io.stdout(
-      found.length === 0 ? `${dir}: every checksum is right\n` : `${dir}: ${found.length} damaged ${found.length === 1 ? "place" : "places"}\n`,
-    );
+  else await io.stdout(found.length === 0 ? `${dir}: every checksum is right\n` : `${dir}: ${plural(found.length, "damaged place")}\n`);
   return found.length === 0 ? 0 : 1;
 }
 

@@ -1,7 +1,7 @@
 /** `/status` and `/health` as a page of text: the state and its reasons first, then a row for each source and sink, then the spool. */
 import { excerpt } from "../core/fault.ts";
 import type { Health, Status } from "../core/view.ts";
-import { humanAgo, humanBytes, humanCount, humanDuration } from "./human.ts";
+import { humanAgo, humanBytes, humanCount, humanDuration, plural } from "./human.ts";
 import type { Paint } from "./paint.ts";
 import { table } from "./table.ts";
 
@@ -78,5 +78,5 @@ function spoolText({ spool }: Status, nowMs: number): string {
   const held = spool.last_sequence < spool.first_sequence ? "no records" : `records ${spool.first_sequence} to ${spool.last_sequence}`;
   const oldest = spool.oldest_record_time === undefined ? "" : `, the oldest from ${humanAgo(spool.oldest_record_time, nowMs)}`;
   const paused = spool.paused === "" ? "" : `; takes nothing now: ${spool.paused.replace("_", " ")}`;
-  return `spool: ${humanBytes(spool.bytes)} of ${humanBytes(spool.max_bytes)} (${share} %) in ${humanCount(spool.segments)} segments, ${held}${oldest}${paused}\n`;
+  return `spool: ${humanBytes(spool.bytes)} of ${humanBytes(spool.max_bytes)} (${share} %) in ${plural(spool.segments, "segment")}, ${held}${oldest}${paused}\n`;
 }

@@ -1,5 +1,5 @@
 /** `logferry version`: which build this is. */
-import { commit, version } from "../core/version.ts";
+import { commit, target, version } from "../core/version.ts";
 import type { Io } from "./io.ts";
 
 export interface VersionOptions {
@@ -7,7 +7,6 @@ export interface VersionOptions {
 }
 
 export async function run(options: VersionOptions, io: Io): Promise<number> {
-  const target = `${process.platform}-${process.arch}`;
   await io.stdout(
     options.json === true
       ? `${JSON.stringify({ version, commit, bun: Bun.version, target })}\n`

@@ -57,7 +57,8 @@ export function say(issue: Issue, show: boolean): Said {
   const found = show ? `, not ${shown(issue.input)}` : "";
   if (!issue.message.startsWith("Invalid ")) {
     const complete = issue.kind !== "schema" || issue.message.includes(" not ");
-    return { path, code: "config_value", message: `${issue.message}${complete ? "" : found}`, hint: hintOf(issue, show) };
+    const message = show ? issue.message : issue.message.replaceAll(JSON.stringify(issue.input) ?? "", "what the variable holds");
+    return { path, code: "config_value", message: `${message}${complete ? "" : found}`, hint: hintOf(issue, show) };
   }
   const words = wordsOf(issue);
   const wanted =
