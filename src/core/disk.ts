@@ -57,6 +57,8 @@ export interface Disk {
   syncDirectory(path: string): Promise<void>;
   /** Bytes an unprivileged process may still write, and the size, of the file system that holds `path`. */
   space(path: string): Promise<{ freeBytes: number; totalBytes: number }>;
+  /** The process's standard input, a pipe as a rule: pieces as they come, each in memory of its own, no more read than asked for. A simulated disk has none. */
+  input?(): ReadableStream<Uint8Array>;
 }
 
 const flags: Record<OpenMode, number> = {
@@ -94,6 +96,7 @@ export const systemDisk: Disk = {
     const found = await fs.statfs(path);
     return { freeBytes: found.bavail * found.bsize, totalBytes: found.blocks * found.bsize };
   },
+  input: () => Bun.stdin.stream(),
 };
 
 class SystemFile implements DiskFile {

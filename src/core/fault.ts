@@ -66,6 +66,11 @@ export function excerpt(text: string, lengthMax = 300): string {
   return line.length <= lengthMax ? line : `${line.slice(0, lengthMax - 1)}…`;
 }
 
+/** Anything thrown, as an Error to throw on. */
+export function toError(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error(describe(cause));
+}
+
 /** The errno name (`ENOENT`) of a system error, or undefined. */
 export function errnoOf(cause: unknown): string | undefined {
   if (typeof cause !== "object" || cause === null || !("code" in cause)) return undefined;

@@ -27,3 +27,6 @@ export const quarantineBytes = 64 * MiB;
 /** A record time further from the read time than this does not choose a partition. */
 export const recordAgeMsMax = 10 * 366 * 24 * 60 * 60 * 1000;
 export const recordAheadMsMax = 24 * 60 * 60 * 1000;
+
+/** Bytes that are kept of a line where the configuration of its source says nothing else. */
+export const lineBytesMax = 1 * MiB;

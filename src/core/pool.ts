@@ -14,14 +14,19 @@ export class Buffers {
     this.#countMax = countMax;
   }
 
-  /** A buffer with any content, or undefined when a signal is aborted before one is free. */
-  async take(...signals: AbortSignal[]): Promise<Uint8Array | undefined> {
-    const free = this.#free.pop();
-    if (free !== undefined) return free;
-    if (this.#made < this.#countMax) {
+  /** A buffer with any content if one is free now; whoever waits has been served before. */
+  takeFree(): Uint8Array | undefined {
+    if (this.#free.length === 0 && this.#made < this.#countMax) {
       this.#made++;
       return new Uint8Array(this.bytesEach);
     }
+    return this.#free.pop();
+  }
+
+  /** A buffer with any content, or undefined when a signal is aborted before one is free. */
+  async take(...signals: AbortSignal[]): Promise<Uint8Array | undefined> {
+    const free = this.takeFree();
+    if (free !== undefined) return free;
     const { promise, resolve } = Promise.withResolvers<Uint8Array>();
     this.#waiting.push(resolve);
     const taken = await orAborted(promise, ...signals);

@@ -1,0 +1,362 @@
+/**
+ * What we read and what we have read: every file of the source, and the positions of files that are gone for now.
+ *
+ * A look at the disk (found.ts) is taken in by `apply`, in this order, so that a file is known again before its name is
+ * given away: files we track, by inode · known positions, by inode, in the globs · the same beside them, outside of the
+ * globs (renamed while we were down) · copies and new files, by content (identity.ts).
+ *
+ * A file is opened when it is found, not when its turn comes: from then on it can be renamed and deleted and is read to
+ * its end. Beyond `open_files_max` the one least recently grown is closed, never one that is not read to its end.
+ *
+ * What cannot be known: a file that came and was renamed out of the globs between two looks. Globs that include the
+ * rotated names (`app.log*`) leave nothing to chance.
+ */
+import { dirname, join } from "node:path";
+import type { SourceContext } from "../../core/contract.ts";
+import type { Fault } from "../../core/fault.ts";
+import type { FileConfig } from "./config.ts";
+import { Descriptors } from "./descriptors.ts";
+import { judge, readAt, readHead, type Candidate } from "./examine.ts";
+import { truncated, unreadable } from "./faults.ts";
+import { inodeKey, type Found } from "./found.ts";
+import { rotatedFrom, stemOf, tailBytesMax } from "./identity.ts";
+import { positionToJson, type Position } from "./position.ts";
+import { Tracked, unreadPosition } from "./tracked.ts";
+
+const hourMs = 3_600_000;
+/** A file that is gone may come back (a mount, a restore): its position is kept for a week, that of a deleted one for an hour. */
+const keptMs = { gone: 7 * 24 * hourMs, deleted: hourMs };
+
+export interface CatalogOptions {
+  readonly context: SourceContext;
+  readonly config: FileConfig;
+  readonly positions: ReadonlyMap<string, Position>;
+  /** Commits positions without records. */
+  readonly commit: (delta: Record<string, ReturnType<typeof positionToJson>>) => void;
+  /** There may be something to read in it. */
+  readonly enqueue: (file: Tracked) => void;
+  readonly report: (fault: Fault, detail: string) => void;
+  /** Very first start with `start: end`: what is there now is taken as read. */
+  readonly fromEnd: boolean;
+}
+
+/** Known files by the stem of their name. */
+interface Kin {
+  readonly lost: ReadonlyMap<string, readonly (readonly [string, Position])[]>;
+  readonly standing: ReadonlyMap<string, readonly Tracked[]>;
+}
+
+export class Catalog {
+  readonly files = new Map<string, Tracked>();
+  readonly #options: CatalogOptions;
+  readonly #byInode = new Map<string, Tracked>();
+  /** Known, but not there. */
+  readonly #lost: Map<string, Position>;
+  /** Copies of files that still stand, as they were when compared. */
+  readonly #watched = new Map<string, { id: string; bytes: number; modifiedMs: number }>();
+  readonly #descriptors: Descriptors;
+  #first = true;
+
+  constructor(options: CatalogOptions) {
+    this.#options = options;
+    this.#descriptors = new Descriptors(options.context.doors.disk, options.config.open_files_max, options.report);
+    this.#lost = new Map(options.positions);
+  }
+
+  get openFiles(): number {
+    return this.#descriptors.open;
+  }
+
+  /** Takes in what a look has found. Faults of single files are reported, never thrown. */
+  async apply(found: ReadonlyMap<string, Found>): Promise<void> {
+    const unknown: Found[] = [];
+    const missing: Tracked[] = [];
+    for (const file of this.files.values()) {
+      const seen = found.get(inodeKey(file));
+      file.named = seen !== undefined;
+      if (seen !== undefined) await this.#meet(file, seen);
+      else if (file.handle === undefined) missing.push(file);
+      else if (file.state === "live") file.state = "rotated";
+    }
+    for (const file of missing) this.lose(file, "gone");
+    for (const [key, seen] of found) if (!this.#byInode.has(key)) unknown.push(seen);
+    const rest = await this.#returned(unknown);
+    if (this.#first || missing.length > 0)
+      await this.#renamedAway(missing.length > 0 && !this.#first ? new Set(missing.map((file) => file.id)) : undefined);
+    await this.#newcomers(rest, found);
+    this.#markRotated(found);
+    this.#expire();
+    for (const key of this.#watched.keys()) if (!found.has(key)) this.#watched.delete(key);
+    for (const file of this.files.values()) if (file.fault !== undefined) this.#options.report(file.fault, file.path);
+    this.#first = false;
+  }
+
+  /** Opens `file` if that can be done now; false when it cannot. A file that turns out to be another one is lost. */
+  async open(file: Tracked): Promise<boolean> {
+    if (file.handle !== undefined) return true;
+    if (!this.#descriptors.makeRoom(this.files.values())) return false;
+    try {
+      const candidate = await this.#descriptors.candidate(file.path, file.target);
+      const verdict = candidate === undefined ? undefined : await judge(candidate, file.position(), undefined);
+      if (candidate === undefined || verdict?.verdict !== "same") {
+        await candidate?.handle.close();
+        this.lose(file, "gone"); // the next look finds out what there is
+        return false;
+      }
+      this.#descriptors.attach(file, candidate);
+      file.setHead(candidate.head.slice(0, file.readOffset));
+      file.fault = undefined;
+      return true;
+    } catch (cause) {
+      file.fault = unreadable("open", file.path, cause);
+      return false;
+    }
+  }
+
+  /** `file` was cut or written anew under our eyes: what it held is lost to us, what it holds now is read from 0. */
+  async cut(file: Tracked): Promise<void> {
+    const { handle, path, target, state } = file;
+    const stat = await handle?.stat();
+    const unread = Math.max(file.bytes, file.readEnd) - file.readOffset;
+    if (unread > 0) this.#options.context.board.count(this.#component, truncated(path, unread));
+    this.#options.context.log.info("file was cut", { component: this.#component, path, read: file.readOffset });
+    file.handle = undefined;
+    this.lose(file, "gone");
+    if (stat === undefined || handle === undefined) return;
+    const anew = this.#track(this.#newId(), unreadPosition(path, stat), { path, target, stat });
+    anew.handle = handle;
+    anew.state = state;
+    this.#options.enqueue(anew);
+  }
+
+  /** Gives a file up: it is not read any more, its position is kept for a while. Its descriptor is closed. */
+  lose(file: Tracked, why: keyof typeof keptMs): void {
+    this.files.delete(file.id);
+    if (this.#byInode.get(inodeKey(file)) === file) this.#byInode.delete(inodeKey(file));
+    file.drained = true;
+    if (file.handle !== undefined) this.#descriptors.close(file);
+    const known = file.rejected ? file.durable : file.position();
+    if (known.offset === 0) return;
+    const position = { ...known, forget: this.#options.context.doors.clock.now() + keptMs[why] };
+    this.#lost.set(file.id, position);
+    this.#options.commit({ [file.id]: positionToJson(position) });
+  }
+
+  async closeAll(): Promise<void> {
+    for (const file of this.files.values()) await file.handle?.close();
+  }
+
+  get #component(): string {
+    return `sources.${this.#options.context.name}`;
+  }
+
+  get #now(): number {
+    return this.#options.context.doors.clock.monotonic();
+  }
+
+  /** A tracked file was found again, by its inode. */
+  async #meet(file: Tracked, seen: Found): Promise<void> {
+    file.path = seen.path;
+    file.target = seen.target;
+    if (file.state === "rotated") file.state = "live"; // until #markRotated says otherwise
+    if (seen.stat.bytes === file.bytes && seen.stat.modifiedMs === file.modifiedMs && file.fault === undefined) return;
+    // An open file is looked at by its descriptor, which is fresher than this look.
+    if (file.handle !== undefined) file.lookAt = 0;
+    else if ((await this.open(file)) || file.fault === undefined) this.#options.enqueue(file);
+  }
+
+  /** Known files by their inode. Returns what is not among them. */
+  async #returned(unknown: readonly Found[]): Promise<Found[]> {
+    const byInode = Map.groupBy(this.#lost, ([, position]) => inodeKey(position));
+    const rest: Found[] = [];
+    for (const seen of unknown) {
+      const known = byInode.get(inodeKey(seen.stat));
+      if (known === undefined || !(await this.#takeUp(seen, known))) rest.push(seen);
+    }
+    return rest;
+  }
+
+  /** Goes on with the first of `known` that `seen` is, the freshest first. */
+  async #takeUp(seen: Found, known: readonly (readonly [string, Position])[]): Promise<Tracked | undefined> {
+    const ordered = known.toSorted(([, a], [, b]) => (b.forget ?? Infinity) - (a.forget ?? Infinity) || b.offset - a.offset);
+    return this.#withCandidate(seen, async (candidate) => {
+      for (const [id, position] of ordered) {
+        const { verdict } = await judge(candidate, position, undefined);
+        if (verdict === "same" || verdict === "copy") return this.#adopt(id, position, seen, candidate);
+      }
+      return undefined;
+    });
+  }
+
+  /** Known files that match no glob any more: looked for beside where they were, since they may not be read to their end. */
+  async #renamedAway(only: ReadonlySet<string> | undefined): Promise<void> {
+    const sought = [...this.#lost].filter(([id, position]) => (only === undefined ? position.forget === undefined : only.has(id)));
+    const { disk } = this.#options.context.doors;
+    for (const [folder, known] of Map.groupBy(sought, ([, position]) => dirname(position.path))) {
+      const byInode = Map.groupBy(known, ([, position]) => inodeKey(position));
+      for (const name of await disk.list(folder).catch(() => [])) {
+        const path = join(folder, name);
+        const stat = await disk.stat(path, false).catch(() => undefined);
+        const same = stat?.kind === "file" && !this.#byInode.has(inodeKey(stat)) ? byInode.get(inodeKey(stat)) : undefined;
+        if (stat === undefined || same === undefined) continue;
+        const file = await this.#takeUp({ path, target: path, stat }, same);
+        if (file !== undefined) file.state = "rotated";
+      }
+    }
+    const until = this.#options.context.doors.clock.now() + keptMs.gone;
+    const delta: Record<string, ReturnType<typeof positionToJson>> = {};
+    for (const [id, position] of this.#lost) {
+      if (position.forget !== undefined) continue;
+      this.#lost.set(id, { ...position, forget: until });
+      delta[id] = positionToJson({ ...position, forget: until });
+    }
+    this.#options.commit(delta);
+  }
+
+  /** Files no known position has the inode of: copies, or new. The oldest first, so that generations are read in order. */
+  async #newcomers(unknown: readonly Found[], found: ReadonlyMap<string, Found>): Promise<void> {
+    if (unknown.length === 0) return;
+    const { config, context } = this.#options;
+    const now = context.doors.clock.now();
+    const live = new Set([...found.values()].map((seen) => seen.path));
+    const kin: Kin = {
+      lost: Map.groupBy(this.#lost, ([, position]) => stemOf(position.path)),
+      standing: Map.groupBy(this.files.values(), (file) => stemOf(file.path)),
+    };
+    const families = Map.groupBy(this.files.values(), (file) => rotatedFrom(file.name));
+    const ordered = unknown.toSorted((a, b) => a.stat.modifiedMs - b.stat.modifiedMs || b.path.localeCompare(a.path, "en", { numeric: true }));
+    for (const seen of ordered) {
+      if (config.ignore_older !== undefined && now - seen.stat.modifiedMs > config.ignore_older) continue;
+      if (await this.#isCopy(seen, kin)) continue;
+      const file = this.#track(this.#newId(), unreadPosition(seen.path, seen.stat), seen);
+      const base = rotatedFrom(file.path);
+      const family = families.get(base) ?? [];
+      if (live.has(base)) this.#order(file, family);
+      families.set(base, [...family, file]);
+      if (this.#options.fromEnd && this.#first) await this.#startAtEnd(file);
+      else if ((await this.open(file)) || file.fault === undefined) this.#options.enqueue(file);
+    }
+  }
+
+  /** True when `seen` is, or may be becoming, a copy of a known file: then it goes on for it, or is watched. */
+  async #isCopy(seen: Found, kin: Kin): Promise<boolean> {
+    const key = inodeKey(seen.stat);
+    const stem = stemOf(seen.path);
+    const watched = this.#watched.get(key);
+    const unchanged = watched !== undefined && watched.bytes === seen.stat.bytes && watched.modifiedMs === seen.stat.modifiedMs;
+    if (unchanged && this.files.has(watched.id)) return true;
+    const lost = (kin.lost.get(stem) ?? []).filter(([id, position]) => position.offset > 0 && this.#lost.has(id));
+    const standing = (kin.standing.get(stem) ?? []).filter((file) => file.readOffset > 0 && this.files.has(file.id));
+    if (lost.length === 0 && standing.length === 0) return false;
+    const owner = await this.#withCandidate(seen, async (candidate) => {
+      for (const [id, position] of lost.toSorted(([, a], [, b]) => b.offset - a.offset)) {
+        if ((await judge(candidate, position, undefined)).verdict === "copy") return this.#adopt(id, position, seen, candidate);
+      }
+      for (const file of standing) {
+        if ((await this.open(file)) && file.handle !== undefined && (await judge(candidate, file.position(), file.handle)).verdict === "watch")
+          return file;
+      }
+      return undefined;
+    });
+    if (owner === undefined) return unchanged && this.#skipRead(seen, watched.id);
+    if (inodeKey(owner) !== key) this.#watched.set(key, { id: owner.id, bytes: seen.stat.bytes, modifiedMs: seen.stat.modifiedMs });
+    return true;
+  }
+
+  /** A copy that was given up half way: all it holds was read from the original, which is gone. */
+  #skipRead(seen: Found, id: string): boolean {
+    const known = this.#lost.get(id);
+    return known !== undefined && seen.stat.bytes <= known.offset;
+  }
+
+  /** What is there at the very first start is taken as read, up to its last line end. */
+  async #startAtEnd(file: Tracked): Promise<void> {
+    if (!(await this.open(file)) || file.handle === undefined) return;
+    const span = Math.min(file.bytes, this.#options.context.buffers.bytesEach);
+    const last = await readAt(file.handle, file.bytes - span, span);
+    const lineEnd = last.lastIndexOf(10) + 1;
+    const whole = lineEnd === 0 && file.bytes > span; // one long line: its rest is no line
+    const offset = whole ? file.bytes : file.bytes - last.byteLength + lineEnd;
+    const head = (await readHead(file.handle)).subarray(0, offset);
+    const tail = await readAt(file.handle, Math.max(0, offset - tailBytesMax), Math.min(offset, tailBytesMax));
+    file.startAt(offset, whole, head, tail);
+    this.#options.commit({ [file.id]: positionToJson(file.durable) });
+    this.#options.enqueue(file);
+  }
+
+  #adopt(id: string, position: Position, seen: Found, candidate: Candidate): Tracked {
+    this.#lost.delete(id);
+    this.#watched.delete(inodeKey(seen.stat));
+    const { device, inode } = candidate;
+    const file = this.#track(id, { ...position, path: seen.path, device, inode, forget: undefined }, seen);
+    file.setHead(candidate.head.slice(0, position.offset));
+    // None is read to its end yet that could be closed for it: without room it is opened when its turn comes.
+    if (this.#descriptors.hasRoom) this.#descriptors.attach(file, candidate);
+    file.drained = candidate.bytes === position.offset;
+    if (!file.drained || file.handle !== undefined) this.#options.enqueue(file);
+    return file;
+  }
+
+  #track(id: string, position: Position, seen: Found): Tracked {
+    const file = new Tracked(id, position);
+    file.target = seen.target;
+    file.seen(seen.stat, this.#now);
+    file.grewAt = this.#now;
+    if (this.#options.context.once) file.goal = seen.stat.bytes;
+    this.files.set(id, file);
+    this.#byInode.set(inodeKey(file), file);
+    return file;
+  }
+
+  /** The generation before it has to be read to its end first. What bears the live name is the newest of its family. */
+  #order(file: Tracked, family: readonly Tracked[]): void {
+    const newest = file.path === rotatedFrom(file.path);
+    for (const other of family) {
+      const older = newest || (other.path !== rotatedFrom(other.path) && other.modifiedMs <= file.modifiedMs);
+      if (older && this.files.has(other.id) && (file.after === undefined || file.after.modifiedMs <= other.modifiedMs)) file.after = other;
+    }
+    if (file.after === undefined) return;
+    file.after.drained = false;
+    this.#options.enqueue(file.after);
+  }
+
+  /** A name such as `app.log.1` beside `app.log` is a rotated one, also after a restart that did not see it renamed. */
+  #markRotated(found: ReadonlyMap<string, Found>): void {
+    const live = new Set([...found.values()].map((seen) => seen.path));
+    for (const file of this.files.values()) {
+      if (file.state !== "live") continue;
+      const base = rotatedFrom(file.path);
+      const renamed = file.path !== file.name && (base !== file.path || live.has(file.name));
+      if (renamed || (base !== file.path && live.has(base))) file.state = "rotated";
+    }
+  }
+
+  #expire(): void {
+    const now = this.#options.context.doors.clock.now();
+    const delta: Record<string, null> = {};
+    for (const [id, position] of this.#lost) {
+      if (position.forget === undefined || position.forget > now) continue;
+      this.#lost.delete(id);
+      delta[id] = null;
+    }
+    this.#options.commit(delta);
+  }
+
+  /** Opens `seen`, lets `use` judge it, and closes it again unless it was attached to a file. */
+  async #withCandidate<T>(seen: Found, use: (candidate: Candidate) => Promise<T | undefined>): Promise<T | undefined> {
+    let candidate: Candidate | undefined;
+    try {
+      candidate = await this.#descriptors.candidate(seen.path, seen.target, seen.stat);
+      return candidate === undefined ? undefined : await use(candidate);
+    } catch (cause) {
+      this.#options.report(unreadable("open", seen.path, cause), seen.path);
+      return undefined;
+    } finally {
+      if (candidate?.kept === false) await candidate.handle.close();
+    }
+  }
+
+  #newId(): string {
+    return Buffer.from(this.#options.context.doors.random.bytes(8)).toString("hex");
+  }
+}

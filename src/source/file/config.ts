@@ -1,0 +1,70 @@
+/** Configuration of the `file` source. Keys are the user's words; times come out in milliseconds, sizes in bytes. */
+import * as v from "valibot";
+import { lineBytesMax } from "../../core/limits.ts";
+import { count, duration, size, text } from "../../core/values.ts";
+import { commonSource } from "../schema.ts";
+
+/** A line in its envelope may grow six times and has to find room in a commit group of 8 MiB more than once an hour. */
+const lineBytesLimit = 4 * 2 ** 20;
+
+export const schema = v.strictObject({
+  type: v.literal("file"),
+  ...commonSource,
+  include: v.pipe(
+    v.array(text(), "must be a list of paths or globs"),
+    v.minLength(1, "must name at least one path or glob"),
+    v.description("Paths or globs: *, ?, [a-z], {a,b}, and ** for any depth. A name that begins with a dot is matched only by a pattern that does."),
+  ),
+  exclude: v.optional(
+    v.pipe(
+      v.array(text(), "must be a list of globs"),
+      v.description("Globs of what is left out again. One without a slash is held against the file's name alone."),
+    ),
+    [],
+  ),
+  start: v.optional(
+    v.pipe(
+      v.picklist(["begin", "end"], "must be begin or end"),
+      v.description("Where to begin with files that are there at the very first start. Files that appear later are read from their begin."),
+    ),
+    "begin",
+  ),
+  discover_interval: v.optional(
+    v.pipe(duration(), v.minValue(10, "must be at least 10ms"), v.description("How often the globs are looked at anew.")),
+    "1s",
+  ),
+  line_bytes_max: v.optional(
+    v.pipe(
+      size(),
+      v.minValue(64, "must be at least 64 bytes"),
+      v.maxValue(lineBytesLimit, "must be at most 4MiB"),
+      v.description("What is kept of a line, its end not counted. The rest is skipped, and the record says truncated."),
+    ),
+    lineBytesMax,
+  ),
+  ignore_older: v.optional(
+    v.pipe(
+      duration(),
+      v.minValue(1, "must be longer than 0"),
+      v.description("A file unknown so far that was not written for this long is left alone until it is written again."),
+    ),
+  ),
+  partial_line_after: v.optional(
+    v.pipe(duration(), v.description("A last line without its end is taken once a rotated or deleted file has not grown for this long.")),
+    "5s",
+  ),
+  open_files_max: v.optional(
+    v.pipe(count(1, 100_000), v.description("Files held open at most. Only one that is read to its end is closed for another.")),
+    512,
+  ),
+  empty_lines: v.optional(
+    v.pipe(v.picklist(["keep", "skip"], "must be keep or skip"), v.description("Whether a line with nothing in it makes a record.")),
+    "keep",
+  ),
+  symlink_roots: v.optional(
+    v.pipe(v.array(text(), "must be a list of folders"), v.description("Folders that symlinks may lead into, besides those the globs begin with.")),
+    [],
+  ),
+});
+
+export type FileConfig = v.InferOutput<typeof schema>;

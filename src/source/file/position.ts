@@ -1,0 +1,70 @@
+/**
+ * What is committed of a file, under a random key of its own: renaming a file keeps the key.
+ *
+ *     { path, name?, device, inode, head: [n, hash], tail: [n, hash], offset, skipping?, forget? }
+ *
+ * It moves only in the commit group of the data it covers. `offset` is always a line end, or within a line that was cut
+ * (`skipping`: the rest up to the line end is not to be read). The tail ends at the offset; the head never reaches beyond it.
+ */
+import type { Json } from "../../core/contract.ts";
+import { headBytesMax, tailBytesMax, type Mark } from "./identity.ts";
+
+export interface Position {
+  /** Where it was last seen. */
+  readonly path: string;
+  /** What its records call it: the name it was written under. */
+  readonly name: string;
+  readonly device: number;
+  readonly inode: number;
+  readonly head: Mark;
+  readonly tail: Mark;
+  readonly offset: number;
+  readonly skipping: boolean;
+  /** Wall milliseconds when it expires; undefined while the file is there. A clock that jumps ahead forgets early, and no more. */
+  readonly forget: number | undefined;
+}
+
+export function positionToJson(position: Position): Json {
+  const { path, name, device, inode, head, tail, offset, skipping, forget } = position;
+  return {
+    path,
+    ...(name === path ? {} : { name }),
+    device,
+    inode,
+    head: [head.n, head.hash],
+    tail: [tail.n, tail.hash],
+    offset,
+    ...(skipping ? { skipping } : {}),
+    ...(forget === undefined ? {} : { forget }),
+  };
+}
+
+/** Undefined when it is none of ours: the file is then read anew rather than from a wrong place. */
+export function positionFromJson(json: Json): Position | undefined {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) return undefined;
+  const value = json as { readonly [key: string]: Json };
+  const head = markFromJson(value["head"], headBytesMax);
+  const tail = markFromJson(value["tail"], tailBytesMax);
+  const { path, name = path, device, inode, offset, forget } = value;
+  if (head === undefined || tail === undefined || typeof path !== "string" || typeof name !== "string") return undefined;
+  if (typeof device !== "number" || typeof inode !== "number" || typeof offset !== "number") return undefined;
+  if (!Number.isSafeInteger(offset) || offset < Math.max(head.n, tail.n)) return undefined;
+  return {
+    path,
+    name,
+    device,
+    inode,
+    head,
+    tail,
+    offset,
+    skipping: value["skipping"] === true,
+    forget: typeof forget === "number" ? forget : undefined,
+  };
+}
+
+function markFromJson(json: Json | undefined, countMax: number): Mark | undefined {
+  if (!Array.isArray(json)) return undefined;
+  const [n, hash] = json as readonly Json[];
+  if (typeof n !== "number" || !Number.isInteger(n) || n < 0 || n > countMax || typeof hash !== "string") return undefined;
+  return { n, hash };
+}

@@ -1,0 +1,167 @@
+/**
+ * One file that is being read: where we are in it, what it is known by, and whether its descriptor is open.
+ *
+ * Two places count: `readOffset`, up to which chunks were handed to `emit`, and `durable`, the last position whose emit has
+ * resolved. Both are line ends (or inside a cut line, `skipping`). The bytes before `readOffset` are kept, up to 256, so that
+ * every read can begin with them and see that the file still is what it was.
+ */
+import type { DiskFile, FileStat } from "../../core/disk.ts";
+import type { Fault } from "../../core/fault.ts";
+import { emptyMark, headBytesMax, markOf, tailBytesMax, type Mark } from "./identity.ts";
+import type { Position } from "./position.ts";
+
+export class Tracked {
+  readonly id: string;
+  /** What its records call it: the name it was first found under. */
+  readonly name: string;
+  /** Where it was last seen, and what to open for it. */
+  path: string;
+  target: string;
+  device: number;
+  inode: number;
+  handle: DiskFile | undefined;
+  readOffset: number;
+  /** Inside a line that was cut: what comes up to its end is skipped. */
+  skipping: boolean;
+  /** Set while the line at `readOffset` fills a whole read: so many bytes from `readOffset` on hold no line end. */
+  scanned = 0;
+  /** How far the file has been looked at: bytes at and after `readOffset` that were no whole line yet lie before it. */
+  readEnd: number;
+  /** Size and modification time when last looked at. */
+  bytes = 0;
+  modifiedMs = -1;
+  /** Monotonic milliseconds when it was last seen to grow, and when it is looked at again. */
+  grewAt = 0;
+  lookAt = 0;
+  /** `live`: under a name of the globs. `rotated`: renamed, or out of the globs. `deleted`: no name left, or gone unseen. */
+  state: "live" | "rotated" | "deleted" = "live";
+  /** Under a name of the globs at the last look. */
+  named = true;
+  /** In the queue of files with something to read. */
+  queued = false;
+  /** Read to its end at least once since it was found, or not readable: who waits for it may go on. */
+  drained = false;
+  /** The older generation that has to be drained first. */
+  after: Tracked | undefined;
+  /** Emits not yet settled. */
+  inFlight = 0;
+  /** An emit was rejected: nothing is read until all in flight are settled, then again from `durable`. */
+  rejected = false;
+  /** Why it cannot be read now; reported with every look until it can be again. */
+  fault: Fault | undefined;
+  /** With `once`: nothing is read from beyond this. */
+  goal = Number.POSITIVE_INFINITY;
+  durable: Position;
+  #head: Uint8Array | undefined;
+  #headMark: Mark;
+  /** Undefined after opening: then the first read is held against `durable.tail`. */
+  tail: Uint8Array | undefined;
+
+  constructor(id: string, position: Position) {
+    this.id = id;
+    this.name = position.name;
+    this.path = position.path;
+    this.target = position.path;
+    this.device = position.device;
+    this.inode = position.inode;
+    this.readOffset = position.offset;
+    this.readEnd = position.offset;
+    this.skipping = position.skipping;
+    this.durable = position;
+    this.#headMark = position.head;
+    this.#head = position.offset === 0 ? new Uint8Array(0) : undefined;
+    this.tail = position.offset === 0 ? new Uint8Array(0) : undefined;
+  }
+
+  /** Bytes before `readOffset` the next read begins with. */
+  get tailBytes(): number {
+    return this.tail?.byteLength ?? this.durable.tail.n;
+  }
+
+  /** Whether `bytes`, read from just before `readOffset`, are what was there before. */
+  tailMatches(bytes: Uint8Array): boolean {
+    if (this.tail !== undefined) return Buffer.compare(this.tail, bytes) === 0;
+    return markOf(bytes).hash === this.durable.tail.hash;
+  }
+
+  /** Moves on over `bytes`, which lie at `readOffset`. `before` are the bytes before them, as far as a tail reaches. */
+  advance(bytes: Uint8Array, before: Uint8Array): void {
+    this.#growHead(bytes);
+    this.readOffset += bytes.byteLength;
+    this.readEnd = Math.max(this.readEnd, this.readOffset);
+    this.scanned = 0;
+    const own = bytes.subarray(Math.max(0, bytes.byteLength - tailBytesMax));
+    const missing = tailBytesMax - own.byteLength;
+    this.tail = Buffer.concat([before.subarray(Math.max(0, before.byteLength - missing)), own]);
+  }
+
+  #growHead(bytes: Uint8Array): void {
+    if (this.#headMark.n >= headBytesMax || bytes.byteLength === 0) return;
+    // Its bytes are not at hand after a rewind: it then grows no more, and still tells the file by what it covers.
+    if (this.#head === undefined || this.#head.byteLength !== this.readOffset) return;
+    this.#head = Buffer.concat([this.#head, bytes.subarray(0, headBytesMax - this.#head.byteLength)]);
+    this.#headMark = markOf(this.#head);
+    if (this.#headMark.n >= headBytesMax) this.#head = undefined;
+  }
+
+  /** The first bytes up to `readOffset`, as far as a head reaches, read again after a restart: lets the head grow on. */
+  setHead(bytes: Uint8Array): void {
+    this.#headMark = markOf(bytes);
+    this.#head = bytes.byteLength < headBytesMax ? Buffer.from(bytes) : undefined;
+  }
+
+  /** All before `offset` counts as read. `inLine`: the offset lies inside a line, whose rest is skipped. */
+  startAt(offset: number, inLine: boolean, head: Uint8Array, tail: Uint8Array): void {
+    this.readOffset = offset;
+    this.readEnd = offset;
+    this.skipping = inLine;
+    this.tail = tail;
+    this.setHead(head);
+    this.durable = this.position();
+  }
+
+  get head(): Mark {
+    return this.#headMark;
+  }
+
+  position(): Position {
+    const { path, name, device, inode, readOffset, skipping } = this;
+    const tail = this.tail === undefined ? this.durable.tail : markOf(this.tail);
+    return { path, name, device, inode, head: this.#headMark, tail, offset: readOffset, skipping, forget: undefined };
+  }
+
+  /** Back to what is durable, after an emit was rejected. */
+  rewind(): void {
+    this.readOffset = this.durable.offset;
+    this.readEnd = this.durable.offset;
+    this.skipping = this.durable.skipping;
+    this.scanned = 0;
+    this.#headMark = this.durable.head;
+    this.#head = this.readOffset === 0 ? new Uint8Array(0) : undefined;
+    this.tail = this.readOffset === 0 ? new Uint8Array(0) : undefined;
+    this.bytes = -1;
+    this.lookAt = 0;
+    this.drained = false;
+    this.rejected = false;
+  }
+
+  /** Takes in what a stat says. True when there may be something new to read. */
+  seen(stat: FileStat, now: number): boolean {
+    const grown = stat.bytes !== this.bytes || stat.modifiedMs !== this.modifiedMs;
+    if (grown && stat.bytes > this.bytes) this.grewAt = now;
+    this.bytes = stat.bytes;
+    this.modifiedMs = stat.modifiedMs;
+    return grown;
+  }
+
+  /** The bytes after the last line end, when all before them was read. */
+  get restBytes(): number {
+    return this.skipping ? 0 : this.readEnd - this.readOffset;
+  }
+}
+
+/** The position of a file nothing was read of yet. */
+export function unreadPosition(path: string, stat: FileStat): Position {
+  const { device, inode } = stat;
+  return { path, name: path, device, inode, head: emptyMark, tail: emptyMark, offset: 0, skipping: false, forget: undefined };
+}
