@@ -40,9 +40,14 @@ export function faultCodes(sources: readonly Source[]): FaultCode[] {
   });
 }
 
-/** Codes without a row, rows without a code. A row is a line of a table that begins with the code in backquotes. */
+/**
+ * Codes without a row, rows without a code. A row is a line of a table below the heading `Fault codes` that begins with the code
+ * in backquotes; the guide's other tables tell of states, files and metrics.
+ */
 export function checkFaults(codes: readonly FaultCode[], guideText: string): Violation[] {
-  const rows = new Map([...guideText.matchAll(/^\|\s*`([a-z0-9_]+)`\s*\|/gm)].map((match) => [match[1] ?? "", lineOf(guideText, match.index)]));
+  const begin = guideText.search(/^## Fault codes$/m);
+  const matches = [...guideText.matchAll(/^\|\s*`([a-z0-9_]+)`\s*\|/gm)].filter(({ index, 1: code = "" }) => index > begin && shape.test(code));
+  const rows = new Map(matches.map((match) => [match[1] ?? "", lineOf(guideText, match.index)]));
   const used = new Set(codes.map(({ code }) => code));
   const first = new Map(codes.toReversed().map((code) => [code.code, code]));
   return [
