@@ -28,12 +28,7 @@ const io: Io = {
 
 process.on("uncaughtException", endAsBug);
 process.on("unhandledRejection", endAsBug);
-process.stdout.on("error", (cause: Error) => {
-  // `logferry spool cat | head` has seen enough: that is no fault.
-  if (errnoOf(cause) === "EPIPE") process.exit(0);
-  io.stderr(`logferry: write to standard output: ${describe(cause)}\n`);
-  process.exit(1);
-});
+process.stdout.on("error", endUnread);
 // Nobody reads the log any more; shipping goes on.
 process.stderr.on("error", () => {});
 
@@ -44,8 +39,16 @@ try {
 }
 
 function writeOut(data: string | Uint8Array): Promise<void> {
-  // The callback comes with an error too; the listener above ends the process then.
-  return new Promise((resolve) => void process.stdout.write(data, () => resolve()));
+  return new Promise((resolve) => {
+    process.stdout.write(data, (cause) => (cause === null || cause === undefined ? resolve() : endUnread(cause)));
+  });
+}
+
+/** Standard output takes no more. */
+function endUnread(cause: Error): void {
+  // `logferry spool cat | head` has seen enough: that is no fault.
+  if (errnoOf(cause) === "EPIPE") process.exit(0);
+  process.stderr.write(`logferry: write to standard output: ${describe(cause)}\n`, () => process.exit(1));
 }
 
 /** Everything written has left the process before it ends. */
