@@ -1,3 +1,4 @@
+/** `check` on real files: what it says and how it ends. */
 import { expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { testIo } from "../../test/support/io.ts";

@@ -1,3 +1,4 @@
+/** Numbers, tables and colours for people. */
 import { expect, test } from "bun:test";
 import { humanAgo, humanBytes, humanCount, humanDuration } from "./human.ts";
 import { painter } from "./paint.ts";

@@ -1,3 +1,4 @@
+/** The command line and `run`: which command, which stream, which exit code. */
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { testIo, type TestIo } from "../../test/support/io.ts";

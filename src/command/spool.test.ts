@@ -1,3 +1,4 @@
+/** `spool ls|cat|verify` on a real spool, whole and damaged. */
 import { expect, test } from "bun:test";
 import { open, readdir, writeFile } from "node:fs/promises";
 import * as v from "valibot";

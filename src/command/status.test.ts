@@ -1,3 +1,4 @@
+/** `status` against real servers on a socket and a port. */
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { testIo } from "../../test/support/io.ts";

@@ -1,3 +1,4 @@
+/** A right file becomes a configuration; in a wrong one every mistake is told once, with its line, and nothing that follows from it. */
 import { describe, expect, test } from "bun:test";
 import * as v from "valibot";
 import type { SinkKind, SourceKind } from "../core/contract.ts";

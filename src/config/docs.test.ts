@@ -1,3 +1,4 @@
+/** The reference is what the schemas say, and docs/config.md is the reference. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import * as v from "valibot";

@@ -1,3 +1,4 @@
+/** Reading the file itself: what keeps it from being read is a mistake with a hint. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
