@@ -48,7 +48,7 @@ function Card({ title, note = "", tone, children }: { title: string; note?: stri
 function Figure({ rate, total, what }: { rate: Rate | undefined; total: number; what: string }) {
   return (
     <p class="figure">
-      {rate === undefined ? count(total) : perSecond(rate.records)} <small>{rate === undefined ? `${what} so far` : what}</small>
+      {rate === undefined ? count(total) : perSecond(rate.records)} <small>{what}</small>
     </p>
   );
 }
