@@ -14,7 +14,7 @@ import * as v from "valibot";
 import type { Batch, CheckContext, Finding, Receipt, Sink, SinkKind } from "../../core/contract.ts";
 import type { Disk, DiskFile } from "../../core/disk.ts";
 import { errnoOf, Fault } from "../../core/fault.ts";
-import type { Signals } from "../../core/signals.ts";
+import { orAborted, type Signals } from "../../core/signals.ts";
 import { text } from "../../core/values.ts";
 import { commonKeys, deliveryOf, partitionKeys } from "../schema.ts";
 
@@ -75,10 +75,14 @@ class DirectorySink implements Sink {
     await using file = await this.#create(path);
     await file.truncate(0); // a leftover of a crash may be longer
     let at = 0;
-    for await (const part of batch.body()) {
-      if (signals.kill.aborted) throw new Fault({ code: "delivery_cut", retry: "later", message: `write file ${path}: cut short` });
-      await file.write([part], at);
-      at += part.byteLength;
+    const body = batch.body()[Symbol.asyncIterator]();
+    for (;;) {
+      // Not `for await`: at the kill a part that is still being read is not waited for.
+      const next = await orAborted(body.next(), signals.kill);
+      if (next === undefined) throw new Fault({ code: "delivery_cut", retry: "later", message: `write file ${path}: cut short` });
+      if (next.done === true) break;
+      await file.write([next.value], at);
+      at += next.value.byteLength;
     }
     await file.datasync();
   }
