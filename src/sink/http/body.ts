@@ -1,16 +1,25 @@
 /** The body of a batch in one buffer, and how many frames it has. */
+import { assert } from "../../core/assert.ts";
 import type { Batch, Codec } from "../../core/contract.ts";
 import type { Compress } from "../../core/compress.ts";
+import { lend, type Lent } from "../../core/lend.ts";
 
 /**
  * All of a body (batch.bytes_max bounds it) and the frames it is made of: the delivery loop streams a frame or member a piece.
- * Plain text has no frames; it counts as one. Rejects as the body does.
+ * Plain text has no frames; it counts as one. Rejects as the body does. The caller gives the memory back.
  */
-export async function bodyOf(batch: Batch): Promise<{ bytes: Uint8Array; frames: number }> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of batch.body()) pieces.push(piece);
-  const bytes = pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
-  return { bytes, frames: batch.codec === "none" ? 1 : pieces.length };
+export async function bodyOf(batch: Batch): Promise<{ lent: Lent; frames: number }> {
+  const lent = lend(batch.bytes);
+  let length = 0;
+  let frames = 0;
+  for await (const piece of batch.body()) {
+    assert(length + piece.byteLength <= batch.bytes, "the body of a batch is longer than planned");
+    lent.bytes.set(piece, length);
+    length += piece.byteLength;
+    frames++;
+  }
+  assert(length === batch.bytes, "the body of a batch is shorter than planned");
+  return { lent, frames: batch.codec === "none" ? 1 : frames };
 }
 
 /** What a body of 4 MiB may come to when it is unpacked; logs compress ten times over at most, repetition a hundred times. */

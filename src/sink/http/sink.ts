@@ -46,8 +46,10 @@ class HttpSink implements Sink {
   }
 
   async put(batch: Batch, { kill }: Signals): Promise<Receipt> {
-    const { bytes, frames } = await bodyOf(batch);
-    if (frames <= 1) return this.#post(batch, bytes, kill);
+    const { lent, frames } = await bodyOf(batch);
+    using memory = lent;
+    const { bytes } = memory;
+    if (frames <= 1) return await this.#post(batch, bytes, kill);
     if (this.#receiver.id === undefined) await this.#meet(kill);
     if (typeof this.#receiver.id === "string") {
       const receipt = await this.#post(batch, bytes, kill);
@@ -56,7 +58,7 @@ class HttpSink implements Sink {
       this.#receiver.report("a batch was planned for a logferry and goes to another receiver");
     }
     // A 2xx of a receiver that is no logferry may stand for the first frame only.
-    return this.#post(batch, await joined(bytes, batch.codec, this.#context.doors.compress), kill, false);
+    return await this.#post(batch, await joined(bytes, batch.codec, this.#context.doors.compress), kill, false);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

@@ -12,6 +12,7 @@
 import { assert } from "../../core/assert.ts";
 import type { Batch, Json, Receipt } from "../../core/contract.ts";
 import { Fault } from "../../core/fault.ts";
+import { lend } from "../../core/lend.ts";
 import type { Log } from "../../core/log.ts";
 import type { Metadata, Store } from "./client.ts";
 import { isForbidden, isMissing, isNoSuchUpload, isNotImplemented, isTaken, refusalOf } from "./fault.ts";
@@ -48,7 +49,8 @@ export class Uploader {
   }
 
   async #putWhole(batch: Batch, key: string, kill: AbortSignal): Promise<Receipt> {
-    const bytes = new Uint8Array(batch.bytes);
+    using lent = lend(batch.bytes);
+    const { bytes } = lent;
     let length = 0;
     for await (const piece of piecesOf(batch)) {
       assert(length + piece.byteLength <= batch.bytes, "the body of a batch is longer than planned");
@@ -56,7 +58,7 @@ export class Uploader {
       length += piece.byteLength;
     }
     assert(length === batch.bytes, "the body of a batch is shorter than planned");
-    return this.#onlyNew(batch, key, kill, (onlyNew) => this.#store.put(key, bytes, metadataOf(batch), onlyNew, kill, batch.digest));
+    return await this.#onlyNew(batch, key, kill, (onlyNew) => this.#store.put(key, bytes, metadataOf(batch), onlyNew, kill, batch.digest));
   }
 
   async #putParts(batch: Batch, key: string, kill: AbortSignal): Promise<Receipt> {
@@ -179,7 +181,8 @@ function uploadOf(note: Json | undefined): string | undefined {
  * it is good until the next one is asked for.
  */
 async function* cut(batch: Batch, partBytes: number): AsyncGenerator<Uint8Array> {
-  const part = new Uint8Array(partBytes);
+  using lent = lend(partBytes);
+  const part = lent.bytes;
   let length = 0;
   for await (const piece of piecesOf(batch)) {
     for (let at = 0; at < piece.byteLength;) {
