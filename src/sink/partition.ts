@@ -149,22 +149,24 @@ const utf8 = new TextEncoder();
 /** A value as part of one path segment; `leading` when the segment begins with it. Never empty, never `.` or `..`. */
 export function encodeValue(value: string | undefined, leading: boolean): string {
   if (value === undefined || value === "") return missing;
-  let encoded = value.replace(/[^A-Za-z0-9_.-]/gu, (character) => {
-    let escaped = "";
-    for (const byte of utf8.encode(character)) escaped += escape(byte);
-    return escaped;
-  });
-  if (leading && /^[._]/.test(encoded)) encoded = escape(encoded.charCodeAt(0)) + encoded.slice(1);
+  if (value.length <= valueBytesMax && /^[A-Za-z0-9-][A-Za-z0-9_.-]*$/.test(value)) return value;
+  const characters = Array.from(value, (character) => (/[A-Za-z0-9_.-]/.test(character) ? character : escapeAll(character)));
+  if (leading && /^[._]/.test(value)) characters[0] = escapeAll(value.slice(0, 1));
+  const encoded = characters.join("");
   if (encoded.length <= valueBytesMax) return encoded;
-  // Cut between escapes; the checksum of the whole keeps two long values apart.
-  const sum = Bun.hash.crc32(utf8.encode(value)).toString(16).padStart(8, "0");
-  return `${encoded.slice(0, valueBytesMax - 11).replace(/%[0-9A-F]?$/, "")}%7E${sum}`;
+  // Cut between characters; the checksum of the whole keeps two long values apart.
+  const sum = `%7E${Bun.hash.crc32(utf8.encode(value)).toString(16).padStart(8, "0")}`;
+  let cut = "";
+  for (const character of characters) {
+    if (cut.length + character.length + sum.length > valueBytesMax) break;
+    cut += character;
+  }
+  return cut + sum;
 }
 
-function escape(byte: number): string {
-  return `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+function escapeAll(character: string): string {
+  return Array.from(utf8.encode(character), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("");
 }
-
 /** Which fields must make a stream, so that frames need not be decoded to be assigned: for the spool, from all sinks. */
 export function streamFields(deliveries: readonly Delivery[]): StreamFields {
   const templates = deliveries.flatMap(({ partition }) => {

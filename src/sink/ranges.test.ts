@@ -25,6 +25,7 @@ test("ranges behave as sets of numbers do", () => {
       expect(union(left, right)).toEqual(toRanges([...new Set([...one, ...other])].sort((x, y) => x - y)));
       expect(subtract(left, right)).toEqual(toRanges(one.filter((number) => !other.includes(number))));
       expect(within(left, first, last)).toEqual(toRanges(one.filter((number) => number >= first && number <= last)));
+      expect(within(left, last + 1, first)).toEqual([]);
       expect(unpackRanges(packRanges(left))).toEqual(left);
     }),
   );

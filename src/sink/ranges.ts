@@ -44,7 +44,7 @@ export function subtract(ranges: readonly Range[], taken: readonly Range[]): Ran
   return rest;
 }
 
-/** What of `ranges` lies between `first` and `last`, both included. */
+/** What of `ranges` lies between `first` and `last`, both included; nothing when `last` is before `first`. */
 export function within(ranges: readonly Range[], first: number, last: number): Range[] {
   // Binary search: a batch of mixed frames has thousands of ranges, and every frame of it asks.
   let low = 0;
@@ -54,6 +54,7 @@ export function within(ranges: readonly Range[], first: number, last: number): R
     else high = middle;
   }
   const found: Range[] = [];
+  if (last < first) return found;
   for (let i = low; i < ranges.length; i++) {
     const [from, to] = ranges[i] ?? [Infinity, Infinity];
     if (from > last) break;
