@@ -39,13 +39,16 @@ export interface Chunk {
   /** The one line of this chunk has no end (its file was rotated away), or was cut at `line_bytes_max`. */
   readonly partial?: boolean;
   readonly truncated?: boolean;
+  /** Names that `source` of its records may have, where the sender is bound; else `emit` rejects with a Fault `source_refused` (denied). */
+  readonly sources?: ReadonlySet<string>;
   /** Committed in the same group as the records, whole or not at all. */
   readonly position?: PositionDelta;
 }
 
 /**
  * Resolves when the chunk is durable. Calls may overlap; chunks become durable in the order of the calls.
- * Rejects with a Fault: `record_invalid` (poison) or, once the spool was closed under it, `spool_closed` (never).
+ * Rejects with a Fault: `record_invalid` (poison), `source_refused` (denied) or, once the spool was closed under it,
+ * `spool_closed` (never).
  */
 export type Emit = (chunk: Chunk) => Promise<void>;
 

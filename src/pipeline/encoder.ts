@@ -11,6 +11,7 @@
 import { assert } from "../core/assert.ts";
 import type { Chunk, Frames, StreamFields } from "../core/contract.ts";
 import { lineBytesMax as lineBytesDefault } from "../core/limits.ts";
+import { checkSource } from "./bound.ts";
 import { FrameWriter } from "./frame.ts";
 import { LineEncoder, type LinesOptions } from "./lines.ts";
 import { NdjsonEncoder } from "./ndjson.ts";
@@ -47,7 +48,8 @@ export interface Encoded {
 export interface Encoder {
   /**
    * Writes the records of `chunk` into frames. Synchronous; `chunk.bytes` is not needed afterwards.
-   * Throws Fault `record_invalid` (poison, `record` = the line's number from 1) for form `ndjson`, before anything is written.
+   * Throws before anything is written: Fault `record_invalid` (poison, form `ndjson`), or `source_refused` (denied) when the chunk
+   * names the sources it may bring; `record` = the line's number from 1.
    */
   encode(chunk: Chunk, frames: Frames): Encoded;
 }
@@ -66,6 +68,7 @@ export function createEncoder(options: EncoderOptions): Encoder {
     encode(chunk, frames) {
       const writer = new FrameWriter(frames);
       if (chunk.form === "ndjson") return { invalidUtf8: 0, truncated: 0, ...ndjson.encode(chunk, writer) };
+      checkSource(chunk, name, 1);
       const encoder = new LineEncoder(lines, chunk, writer);
       encoder.encode(chunk.bytes);
       const lastMs = encoder.counts.records === 0 ? undefined : chunk.readMs;

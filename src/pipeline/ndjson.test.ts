@@ -86,6 +86,20 @@ test("one bad line: nothing is written, and the fault names the line and the rea
   expect(collected.opened).toEqual([]);
 });
 
+test("a sender that is bound to sources brings no others, its own records or what is wrapped here", () => {
+  const encode =
+    (text: string, form: Chunk["form"], ...sources: string[]): (() => number) =>
+    () =>
+      encoderWith().encode({ ...chunkOf(text), form, sources: new Set(sources) }, collected.frames).records;
+  const collected = collectFrames();
+  expect(encode(`${own()}\n${own({ source: "app" })}\n`, "ndjson", "nginx")).toThrow('line 2: this token may not bring records of source "app"');
+  // Not quite a record of ours, so it would be stored as one of this source's.
+  expect(encode(own({ timestamp: "now" }), "ndjson", "nginx")).toThrow('line 1: this token may not bring records of source "ingest"');
+  expect(encode("text", "lines", "nginx")).toThrow('source "ingest"');
+  expect(collected.opened).toEqual([]);
+  expect(encode(`${own()}\n{}\n`, "ndjson", "nginx", "ingest")()).toBe(2);
+});
+
 test("records are put by stream and quarter hour, whatever order they come in", () => {
   const kinds = fc.record({
     minute: fc.integer({ min: 0, max: 59 }),

@@ -12,13 +12,13 @@ import { isUtf8 } from "node:buffer";
 import type { Chunk, StreamFields } from "../core/contract.ts";
 import { Fault } from "../core/fault.ts";
 import { JsonScan } from "../core/json.ts";
-import { recordAgeMsMax, recordAheadMsMax } from "../core/limits.ts";
+import { quarterMs, recordAgeMsMax, recordAheadMsMax } from "../core/limits.ts";
 import { headOf, pack, tailOf, type Fields } from "./envelope.ts";
 import type { FrameWriter, NamedStream } from "./frame.ts";
-import { quarterMs } from "../core/limits.ts";
 import { LineEncoder, type LinesOptions } from "./lines.ts";
 import { digitsMax, store, storeDigits } from "./loop.ts";
 import { OwnRecords } from "./own.ts";
+import { checkSource } from "./bound.ts";
 import { parseTime } from "./time.ts";
 
 export interface NdjsonCounts {
@@ -57,7 +57,7 @@ export class NdjsonEncoder {
     this.#own = new OwnRecords(streamFields, lines.fields.source);
   }
 
-  /** Throws Fault `record_invalid` (poison, `record` = the line's number) before anything is written. */
+  /** Throws Fault `record_invalid` (poison) or `source_refused` (denied), `record` = the line's number, before anything is written. */
   encode(chunk: Chunk, writer: FrameWriter): NdjsonCounts {
     const counts: NdjsonCounts = { records: 0, keptAsText: 0, timeRejected: 0, lastMs: undefined };
     const plan = this.#read(chunk, counts);
@@ -78,20 +78,22 @@ export class NdjsonEncoder {
       const found = bytes.indexOf(LF, start);
       const end = found < 0 ? bytes.length : found;
       line++;
-      if (scan.scan(start, end)) this.#judge(chunk, plan, counts);
+      if (scan.scan(start, end)) this.#judge(chunk, line, plan, counts);
       else if (scan.reason !== "empty") throw invalid(line, `${scan.reason} (at byte ${scan.reasonAt + 1} of the line)`);
       start = end + 1;
     }
     return plan;
   }
 
-  #judge(chunk: Chunk, plan: Plan, counts: NdjsonCounts): void {
+  #judge(chunk: Chunk, line: number, plan: Plan, counts: NdjsonCounts): void {
     const scan = this.#scan;
     plan.starts.push(scan.object.start);
     plan.ends.push(scan.object.end);
-    const stream = this.#own.streamOf(scan, chunk.bytes);
-    const ownMs = stream === undefined ? NaN : parseTime(chunk.bytes, scan.timestamp.start + 1, scan.timestamp.end - 1);
-    if (stream === undefined || Number.isNaN(ownMs)) {
+    const origin = this.#own.originOf(scan, chunk.bytes);
+    const ownMs = origin === undefined ? NaN : parseTime(chunk.bytes, scan.timestamp.start + 1, scan.timestamp.end - 1);
+    const own = Number.isNaN(ownMs) ? undefined : origin;
+    checkSource(chunk, own?.source ?? this.#fields.source, line);
+    if (own === undefined) {
       plan.verdicts.push(scan.stumble === "" ? "data" : "message");
       plan.times.push(chunk.readMs);
       if (scan.stumble !== "") counts.keptAsText++;
@@ -99,7 +101,7 @@ export class NdjsonEncoder {
     }
     const credible = ownMs >= chunk.readMs - recordAgeMsMax && ownMs <= chunk.readMs + recordAheadMsMax;
     if (!credible) counts.timeRejected++;
-    plan.verdicts.push(stream);
+    plan.verdicts.push(own.named);
     plan.times.push(credible ? ownMs : chunk.readMs);
   }
 

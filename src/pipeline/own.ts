@@ -14,27 +14,33 @@ import { nameStream } from "./stream.ts";
 const rememberedMax = 4096;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
+/** The stream of a record of ours, and its `source`. */
+export interface Origin {
+  readonly named: NamedStream;
+  readonly source: string;
+}
+
 export class OwnRecords {
   readonly #fields: StreamFields;
   readonly #from: string;
-  readonly #known = new Map<string, NamedStream | undefined>();
+  readonly #known = new Map<string, Origin | undefined>();
   /** Host, source and labels of the record before, as bytes one after the other. */
   #last: Uint8Array = new Uint8Array(0);
   #lastHost = 0;
   #lastSource = 0;
-  #stream: NamedStream | undefined;
+  #origin: Origin | undefined;
 
   constructor(fields: StreamFields, from: string) {
     this.#fields = fields;
     this.#from = from;
   }
 
-  /** The stream of the object that `scan` has just read from `bytes`, undefined when it is no record of ours. */
-  streamOf(scan: JsonScan, bytes: Uint8Array): NamedStream | undefined {
+  /** Where the object comes from that `scan` has just read from `bytes`; undefined when it is no record of ours. */
+  originOf(scan: JsonScan, bytes: Uint8Array): Origin | undefined {
     const { timestamp, host, source, labels } = scan;
     if (scan.stumble !== "" || !isText(bytes, timestamp) || !isText(bytes, host) || !isText(bytes, source)) return undefined;
     if (!this.#isLast(bytes, host, source, labels)) this.#look(bytes, host, source, labels);
-    return this.#stream;
+    return this.#origin;
   }
 
   #isLast(bytes: Uint8Array, host: Span, source: Span, labels: Span): boolean {
@@ -57,13 +63,14 @@ export class OwnRecords {
       if (this.#known.size >= rememberedMax) this.#known.clear();
       this.#known.set(name, this.#make(bytes, host, source, labels));
     }
-    this.#stream = this.#known.get(name);
+    this.#origin = this.#known.get(name);
   }
 
-  #make(bytes: Uint8Array, host: Span, source: Span, labels: Span): NamedStream | undefined {
+  #make(bytes: Uint8Array, host: Span, source: Span, labels: Span): Origin | undefined {
     const pairs = labels.start < 0 ? {} : valueOf(bytes, labels);
     if (!isTexts(pairs)) return undefined;
-    return nameStream(this.#fields, this.#from, String(valueOf(bytes, source)), String(valueOf(bytes, host)), pairs);
+    const name = String(valueOf(bytes, source));
+    return { named: nameStream(this.#fields, this.#from, name, String(valueOf(bytes, host)), pairs), source: name };
   }
 }
 
