@@ -20,6 +20,11 @@ const deletedMs = 5000;
 const unnamedMs = 10 * 60_000;
 
 export async function poll(catalog: Catalog, reader: Reader, config: FileConfig, now: number, enqueue: (file: Tracked) => void): Promise<void> {
+  for (const file of catalog.files.values()) {
+    if (!file.rejected || file.inFlight > 0) continue;
+    file.rewind(); // here and not at once: what was refused may be refused again
+    enqueue(file);
+  }
   const due = [...catalog.files.values()].filter((file) => file.handle !== undefined && file.lookAt <= now);
   for (let at = 0; at < due.length; at += batch) {
     const part = due.slice(at, at + batch);

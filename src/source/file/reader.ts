@@ -60,9 +60,7 @@ export class Reader {
 
   /** True while `file` may be given a turn. */
   mayRead(file: Tracked): boolean {
-    if (file.rejected && file.inFlight === 0) file.rewind(); // and wait for the next look: what refused once may do so at once again
-    else if (!file.rejected) return file.inFlight < inFlightMax;
-    return false;
+    return !file.rejected && file.inFlight < inFlightMax;
   }
 
   /** Reads once into `buffer`, which comes from the pool and is given back by this call or when what is in it is durable. */
