@@ -67,7 +67,7 @@ export function print(results: Results): void {
     catchUps,
   );
   const encodings = results.encoder.map((one) => [one.kind, fixed(one.input_mb_per_s, 0), fixed(one.output_mb_per_s, 0)]);
-  table("encoder, lines to NDJSON in memory, one thread", ["", "input MB/s", "NDJSON MB/s"], encodings);
+  table("encoder, lines to NDJSON in memory, for a second of CPU", ["", "input MB", "NDJSON MB"], encodings);
   if (steady !== undefined) {
     const row = [
       `${steady.mb_per_s} MB/s → http`,
