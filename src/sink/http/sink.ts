@@ -10,8 +10,9 @@
  * - A 409 of a logferry is compared: exactly this batch is delivered, anything else is forked.
  */
 import type { Batch, Json, Receipt, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
+import { Fault } from "../../core/fault.ts";
 import type { NetworkAnswer } from "../../core/network.ts";
-import type { Signals } from "../../core/signals.ts";
+import { orAborted, type Signals } from "../../core/signals.ts";
 import { deliveryOf } from "../schema.ts";
 import { bodyOf, joined } from "./body.ts";
 import { check } from "./check.ts";
@@ -46,6 +47,19 @@ class HttpSink implements Sink {
   }
 
   async put(batch: Batch, { kill }: Signals): Promise<Receipt> {
+    try {
+      // A body that does not come is cut as well: the spool's disk may hang.
+      const receipt = await orAborted(this.#deliver(batch, kill), kill);
+      if (receipt !== undefined) return receipt;
+    } catch (cause) {
+      if (!kill.aborted) throw cause;
+    }
+    throw new Fault({ code: "delivery_cut", retry: "later", message: `post batch to ${this.#requester.place}: cut by shutdown` });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  async #deliver(batch: Batch, kill: AbortSignal): Promise<Receipt> {
     const { lent, frames } = await bodyOf(batch);
     using memory = lent;
     const { bytes } = memory;
@@ -60,8 +74,6 @@ class HttpSink implements Sink {
     // A 2xx of a receiver that is no logferry may stand for the first frame only.
     return await this.#post(batch, await joined(bytes, batch.codec, this.#context.doors.compress), kill, false);
   }
-
-  async [Symbol.asyncDispose](): Promise<void> {}
 
   /** `planned`: the body is the one whose digest is in the plan, so that a logferry may know it again. */
   async #post(batch: Batch, body: Uint8Array, kill: AbortSignal, planned = true): Promise<Receipt> {

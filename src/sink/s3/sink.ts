@@ -5,7 +5,8 @@
  * denied, never poison) and a hint (fault.ts). The SDK is loaded when the first S3 sink is opened, not before.
  */
 import type { Batch, Receipt, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
-import type { Signals } from "../../core/signals.ts";
+import { Fault } from "../../core/fault.ts";
+import { orAborted, type Signals } from "../../core/signals.ts";
 import { deliveryOf } from "../schema.ts";
 import { check } from "./check.ts";
 import type { Store } from "./client.ts";
@@ -41,11 +42,14 @@ class S3Sink implements Sink {
     const { bucket, prefix, endpoint } = this.#config;
     const key = `${prefix}${batch.lane}/${batch.name}`;
     try {
-      return await this.#uploader.put(batch, key, signals.kill);
+      // A body that does not come is cut as well: the spool's disk may hang.
+      const receipt = await orAborted(this.#uploader.put(batch, key, signals.kill), signals.kill);
+      if (receipt !== undefined) return receipt;
     } catch (cause) {
       if (cause instanceof BodyFailed) throw cause.cause;
-      throw toFault(cause, `put object ${key}`, { bucket, prefix, endpoint }, this.#context.doors.clock.now());
+      if (!signals.kill.aborted) throw toFault(cause, `put object ${key}`, { bucket, prefix, endpoint }, this.#context.doors.clock.now());
     }
+    throw new Fault({ code: "delivery_cut", retry: "later", message: `put object ${key}: cut by shutdown` });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
