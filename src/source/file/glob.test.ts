@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { scratch, type Scratch } from "../../../test/support/scratch.ts";
 import { systemDisk } from "../../core/disk.ts";
@@ -81,10 +81,14 @@ test("what is no file, is missing or may not be listed is said with a path and a
   expect((await find(dir, ["*"])).faults.map(({ message }) => message)).toEqual([`${dir.join("fifo.log")} is a pipe or device, not a file`]);
 });
 
-test.if(process.getuid?.() !== 0)("a folder that may not be listed is a fault of its own", async () => {
-  await using dir = await tree("closed/a.log");
-  await chmod(dir.join("closed"), 0);
-  const { faults } = await find(dir, ["closed/*.log"]);
-  await chmod(dir.join("closed"), 0o700);
-  expect(faults.map(({ code }) => code)).toEqual(["file_permission_denied", "file_no_match"]);
+test("a folder that may not be listed is a fault of its own", async () => {
+  const list = (): Promise<string[]> => Promise.reject(Object.assign(new Error("refused"), { code: "EACCES" }));
+  const faults: Fault[] = [];
+  const globs = { patterns: compile("/closed/*.log"), excluded: () => false, symlinkRoots: [] };
+  await findFiles({ ...systemDisk, list }, globs, (fault) => faults.push(fault));
+  expect(faults.map(({ code, message }) => `${code}: ${message}`)).toEqual([
+    "file_permission_denied: list /closed: permission denied",
+    "file_no_match: no file matches /closed/*.log",
+  ]);
+  expect(faults[0]?.hint).toContain("setfacl -m u:logferry:rx /closed");
 });
