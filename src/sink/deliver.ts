@@ -12,19 +12,18 @@
  * - The claim on the spool never passes a record that has not arrived, nor one whose arrival is not durable in the journal.
  * - `kill` ends everything at once; what was cut is sent again under the same name.
  */
-import { assert } from "../core/assert.ts";
+import { assert, Bug } from "../core/assert.ts";
 import type { Delivery, Receipt, Sink, SinkContext, SinkKind, SinkStatus, SpoolReader } from "../core/contract.ts";
 import { Fault } from "../core/fault.ts";
 import type { Meter } from "../core/meter.ts";
 import { backoffMs } from "../core/retry.ts";
 import { orAborted, type Signals } from "../core/signals.ts";
 import { batchName, batchOf, type SentBatch } from "./batch.ts";
-import { encodeBody, isEncoder, measureBody, RecordsGone } from "./encode.ts";
 import { Journal } from "./journal.ts";
 import { Lanes } from "./lanes.ts";
 import type { Entry, Plan } from "./ledger.ts";
 import { Planner, type Measured } from "./plan.ts";
-import { countOf, subtract } from "./ranges.ts";
+import { remake } from "./remake.ts";
 import { Scoreboard } from "./scoreboard.ts";
 
 export interface SinkOptions<Config = unknown> {
@@ -85,6 +84,7 @@ class Runner<Config> implements SinkRunner {
   #planner: Planner | undefined;
   #epoch = "";
   #nextId = 0;
+  #numbering = Promise.resolve();
   #passedMs = -Infinity;
   /** A bug met in a lane: its reason ends the run. */
   readonly #broken = new AbortController();
@@ -132,11 +132,7 @@ class Runner<Config> implements SinkRunner {
     // Names hold the spool's id: what the original planned is the original's to send.
     if (copiedFrom !== undefined) for (const id of ledger.plans.keys()) entries.push({ kind: "cancelled", id });
     if (knownEnd(ledger) > reader.nextSequence()) {
-      this.#scores.count(
-        "journal_ahead_of_spool",
-        `the journal knows records up to ${knownEnd(ledger) - 1}, the spool ends before ${reader.nextSequence()}`,
-        "the spool has lost its newest records or was put back to an older state; new records get new names",
-      );
+      this.#scores.journalAhead(knownEnd(ledger), reader.nextSequence());
       entries.push({ kind: "rewound", next: reader.nextSequence() });
     }
     await this.#journal.append(...entries);
@@ -171,13 +167,23 @@ class Runner<Config> implements SinkRunner {
     }
   }
 
+  /** Numbers are given and journaled by one at a time: a lane that forks must not meet a plan of its old epoch on the way. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#numbering.then(work);
+    const over = (): void => {};
+    this.#numbering = done.then(over, over);
+    return done;
+  }
+
   /** Makes a plan durable and gives it to its lane. */
   async #plan(measured: Measured, signals: Signals): Promise<void> {
     const { lane, minMs, ...body } = measured;
-    const place = this.#lanes.nextNumber(lane, this.#epoch, () => this.#freshEpoch());
-    const plan: Plan = { id: this.#nextId++, lane, ...place, name: this.#nameOf(measured, place.epoch), ...body, min_ms: minMs };
-    await this.#journal.append({ kind: "planned", ...plan });
-    this.#lanes.add(plan);
+    await this.#alone(async () => {
+      const place = this.#lanes.nextNumber(lane, this.#epoch, () => this.#freshEpoch());
+      const plan: Plan = { id: this.#nextId++, lane, ...place, name: this.#nameOf(measured, place.epoch), ...body, min_ms: minMs };
+      await this.#journal.append({ kind: "planned", ...plan });
+      this.#lanes.add(plan);
+    });
     this.#dispatch(signals);
   }
 
@@ -226,7 +232,7 @@ class Runner<Config> implements SinkRunner {
         // The stop cuts a wait that began before it: the last chance before the deadline is worth a try.
         await doors.clock.sleep(outcome.retry === "later" ? backoff : retryMsMax, ...(signals.stop.aborted ? [] : [signals.stop]), signals.kill);
       } else if (outcome.outcome === "forked") {
-        plan = await this.#fork(plan);
+        plan = await this.#alone(() => this.#fork(plan));
         attempt = -1;
       } else {
         await this.#delivered(plan);
@@ -244,6 +250,7 @@ class Runner<Config> implements SinkRunner {
       const receipt = await orAborted(this.#sink.put(batch, signals), signals.kill);
       return receipt ?? new Fault({ code: "delivery_cut", retry: "later", message: `deliver ${batch.name}: cut short` });
     } catch (cause) {
+      if (cause instanceof Bug) throw cause;
       if (cause instanceof Fault) return cause;
       return new Fault({
         code: "sink_failed",
@@ -290,48 +297,26 @@ class Runner<Config> implements SinkRunner {
   }
 
   /**
-   * The body cannot be made as planned. Records gone from the spool: planned anew without them. Other bytes from the same
-   * records (another compressor since): the same name with the new digest. `gone` when nothing is left.
+   * The body cannot be made as planned: plans it anew under the same id and number, without what is gone. `gone` when nothing
+   * is left of it; undefined when it cannot be told now.
    */
   async #replan(plan: Plan, trouble: Error): Promise<Plan | "gone" | undefined> {
     const { reader, context } = this.#options;
-    let { ranges } = plan;
-    for (let cause: unknown = trouble; ;) {
-      if (cause instanceof RecordsGone) {
-        this.#scores.recordsLost(countOf(cause.ranges));
-        ranges = subtract(ranges, cause.ranges);
-      }
-      if (ranges.length === 0) {
-        this.#lanes.remove(plan);
-        await this.#journal.append({ kind: "cancelled", id: plan.id }, { kind: "passed", low: this.#low() });
-        this.#claim();
-        return "gone";
-      }
-      try {
-        const encoder = ranges === plan.ranges && isEncoder(plan.encoder) ? plan.encoder : "recode/1";
-        const measured = await measureBody(encodeBody({ ranges, codec: plan.codec, encoder }, reader, context.doors.compress));
-        const changed: Plan = {
-          ...plan,
-          ...measured,
-          ranges,
-          encoder,
-          records: countOf(ranges),
-          name: this.#nameOf({ ranges, codec: plan.codec }, plan.epoch),
-        };
-        if (ranges === plan.ranges)
-          this.#scores.count(
-            "batch_encoded_anew",
-            `batch ${plan.name} was planned with other bytes`,
-            "the same records, compressed by another version: nothing to do",
-          );
-        await this.#journal.append({ kind: "planned", ...changed });
-        this.#lanes.update(changed);
-        return changed;
-      } catch (again) {
-        if (!(again instanceof RecordsGone)) return undefined; // tried again with the batch
-        cause = again;
-      }
+    const made = await remake(plan, trouble, reader, context.doors.compress);
+    if (made === undefined) return undefined;
+    if (made.lost > 0) this.#scores.recordsLost(made.lost);
+    else this.#scores.encodedAnew(plan);
+    if (made.body === undefined) {
+      this.#lanes.remove(plan);
+      await this.#journal.append({ kind: "cancelled", id: plan.id }, { kind: "passed", low: this.#low() });
+      this.#claim();
+      return "gone";
     }
+    const anew: Plan = { ...plan, ...made.body };
+    const named: Plan = { ...anew, name: this.#nameOf(anew, plan.epoch) };
+    await this.#journal.append({ kind: "planned", ...named });
+    this.#lanes.update(named);
+    return named;
   }
 
   /** Every record below it has arrived, is lost or is not for this sink. */

@@ -87,6 +87,23 @@ export class Scoreboard {
     );
   }
 
+  /** The journal knows sequences up to `known`, the spool ends at `next`. */
+  journalAhead(known: number, next: number): void {
+    this.count(
+      "journal_ahead_of_spool",
+      `the journal knows records up to ${known - 1}, the spool ends before ${next}`,
+      "the spool has lost its newest records or was put back to an older state; new records get new names",
+    );
+  }
+
+  encodedAnew(plan: Plan): void {
+    this.count(
+      "batch_encoded_anew",
+      `batch ${plan.name} was planned with other bytes`,
+      "the same records, compressed by another version: nothing to do",
+    );
+  }
+
   forked(plan: Plan, spoolId: string): void {
     this.count(
       "spool_forked",
