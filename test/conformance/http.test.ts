@@ -1,44 +1,89 @@
-/** Sink http against a real HTTP server that numbers batches as a logferry does. */
+/** Sink http against our own http source, and against a server that is none and knows repeats by their Idempotency-Key. */
+import { createHash } from "node:crypto";
 import * as v from "valibot";
 import { createBoard } from "../../src/core/board.ts";
+import type { Chunk, Sink } from "../../src/core/contract.ts";
 import { systemDoors } from "../../src/core/doors.ts";
+import { readBytes } from "../../src/core/limits.ts";
 import { silent } from "../../src/core/log.ts";
-import { schema } from "../../src/sink/http/config.ts";
-import { http } from "../../src/sink/http/sink.ts";
+import { Buffers } from "../../src/core/pool.ts";
+import { schema as sinkSchema } from "../../src/sink/http/config.ts";
+import { http as sinkHttp } from "../../src/sink/http/sink.ts";
+import { schema as sourceSchema } from "../../src/source/http/config.ts";
+import { http as sourceHttp } from "../../src/source/http/source.ts";
+import { testSignals } from "../support/batch.ts";
 import { sinkConformance } from "./sink.ts";
 
 const spoolId = "0123456789abcdef0123456789abcdef";
+const receiverId = "fedcba9876543210fedcba9876543210";
 
-sinkConformance("http", async () => {
-  const held = new Map<string, { digest: string; body: Uint8Array }>();
+const openSink = (url: string): Promise<Sink> =>
+  sinkHttp.open(v.parse(sinkSchema, { type: "http", url }), {
+    name: "central",
+    host: "edge-1",
+    spoolId,
+    doors: systemDoors,
+    board: createBoard(silent, Date.now),
+    log: silent,
+  });
+
+sinkConformance("http, to a logferry", async () => {
+  const stored: Uint8Array[] = [];
+  const source = await sourceHttp.open(v.parse(sourceSchema, { type: "http", listen: "127.0.0.1:0" }), {
+    name: "edges",
+    host: "hub",
+    once: false,
+    positions: new Map(),
+    accepting: () => true,
+    spoolId: receiverId,
+    buffers: new Buffers(readBytes, 4),
+    doors: systemDoors,
+    board: createBoard(silent, Date.now),
+    log: silent,
+  });
+  const { signals, stop } = testSignals();
+  const emit = async (chunk: Chunk): Promise<void> => {
+    if (chunk.bytes.byteLength > 0) stored.push(chunk.bytes.slice());
+  };
+  const running = source.run(emit, signals);
+  const url = source.status().listen ?? "";
+  return {
+    open: () => openSink(url),
+    arrived: async () => stored,
+    async occupy(batch) {
+      const body = '{"message":"something else"}\n';
+      const headers = {
+        "Content-Type": "application/x-ndjson",
+        "Logferry-Batch": [spoolId, batch.epoch, "central", batch.lane, String(batch.number)].map(encodeURIComponent).join("/"),
+        "Logferry-Digest": `sha256:${createHash("sha256").update(body).digest("hex")}`,
+      };
+      const answer = await fetch(url, { method: "POST", headers, body });
+      if (answer.status !== 204) throw new Error(`answered ${answer.status}: ${await answer.text()}`);
+    },
+    streams: false,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await running;
+      await source[Symbol.asyncDispose]();
+    },
+  };
+});
+
+sinkConformance("http, to another receiver", async () => {
+  const held = new Map<string, Uint8Array>();
   const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
     async fetch(request) {
-      const headers = { "logferry-receiver": "far" };
-      if (request.method !== "POST") return new Response(null, { status: 405, headers });
-      const id = decodeURIComponent(request.headers.get("logferry-batch") ?? "");
-      const digest = request.headers.get("logferry-digest") ?? "";
+      const key = request.headers.get("idempotency-key") ?? "";
       const body = await request.bytes();
-      const known = held.get(id);
-      if (known === undefined) held.set(id, { digest, body });
-      else if (known.digest !== digest) return Response.json({ epoch: "0", number: 0, digest: known.digest }, { status: 409, headers });
-      return new Response(null, { status: 204, headers });
+      if (!held.has(key)) held.set(key, body);
+      return new Response(null, { status: 202 });
     },
   });
-  const config = v.parse(schema, { type: "http", url: `${server.url.href}v1/records` });
-  const nameOf = ({ epoch, lane, number }: { epoch: string; lane: string; number: number }): string =>
-    `${spoolId}/${epoch}/central/${lane}/${number}`;
   return {
-    open: () =>
-      http.open(config, { name: "central", host: "edge-1", spoolId, doors: systemDoors, board: createBoard(silent, Date.now), log: silent }),
-    async arrived(batch) {
-      const found = held.get(nameOf(batch));
-      return found === undefined ? [] : [found.body];
-    },
-    async occupy(batch) {
-      held.set(nameOf(batch), { digest: "sha256:00", body: new Uint8Array(3) });
-    },
+    open: () => openSink(server.url.href),
+    arrived: async () => [...held.values()],
     streams: false,
     [Symbol.asyncDispose]: () => server.stop(true),
   };

@@ -5,7 +5,7 @@
  * - A retry, also after a restart, has the same `Idempotency-Key`: `{spool id, 16 hex}-{epoch of the plan}-{first}-{last}`, the
  *   sequences in plain decimal. A receiver that is a logferry knows a repeat by `Logferry-Batch` and commits it once; for any
  *   other receiver delivery is at least once.
- * - One frame (zstd) or member (gzip) a body, unless the receiver is a logferry.
+ * - One frame (zstd) or member (gzip) a body, unless the receiver is a logferry; then as many as it takes by default.
  * - Every answer has a verdict (fault.ts): 400, 413 and 422 are poison, everything else is kept until it is taken.
  * - A 409 of a logferry is compared: exactly this batch is delivered, anything else is forked.
  */
@@ -29,6 +29,9 @@ export const http: SinkKind<Config> = {
   check,
 };
 
+/** A logferry takes bodies of 16 MiB decoded unless told otherwise (body_bytes_max); a frame is 1 MiB NDJSON, now and then a bit more. */
+const logferryFramesMax = 15;
+
 const encodings = { zstd: { "Content-Encoding": "zstd" }, gzip: { "Content-Encoding": "gzip" }, none: {} } as const;
 
 class HttpSink implements Sink {
@@ -42,8 +45,8 @@ class HttpSink implements Sink {
     this.#receiver = new Receiver(context.board, `sinks.${context.name}`, this.#requester.place);
   }
 
-  framesMax(): number | undefined {
-    return typeof this.#receiver.id === "string" ? undefined : 1;
+  framesMax(): number {
+    return typeof this.#receiver.id === "string" ? logferryFramesMax : 1;
   }
 
   async put(batch: Batch, { kill }: Signals): Promise<Receipt> {
