@@ -33,108 +33,120 @@ const promptMs = 5000;
 
 export function sinkConformance(kind: string, make: () => Promise<SinkHarness>): void {
   describe(`conformance of sink ${kind}`, () => {
-    test("a batch arrives byte for byte", async () => {
-      await using far = await make();
-      await using sink = await far.open();
-      const batch = plain(pieces);
-      expect(await sink.put(batch, testSignals().signals)).toEqual({ outcome: "delivered" });
-      expect((await far.arrived(batch)).map((body) => join([body]))).toEqual([join(pieces)]);
-    });
-
-    test("a batch that is put twice has one effect, also after a restart", async () => {
-      await using far = await make();
-      const batch = plain(pieces);
-      for (let start = 0; start < 2; start++) {
-        await using sink = await far.open();
-        for (let time = 0; time < 2; time++) expect(await sink.put(batch, testSignals().signals)).toEqual({ outcome: "delivered" });
-      }
-      expect((await far.arrived(batch)).map((body) => join([body]))).toEqual([join(pieces)]);
-    });
-
-    test("something else under its name is told as forked and stays as it is", async () => {
-      await using far = await make();
-      if (far.occupy === undefined) return;
-      await using sink = await far.open();
-      const batch = plain(pieces);
-      await far.occupy(batch);
-      const before = (await far.arrived(batch)).map((body) => join([body]));
-      expect(await sink.put(batch, testSignals().signals)).toEqual({ outcome: "forked" });
-      expect((await far.arrived(batch)).map((body) => join([body]))).toEqual(before);
-    });
-
-    test("a body that fails on the way leaves nothing, and the next try works", async () => {
-      await using far = await make();
-      await using sink = await far.open();
-      const batch = plain(pieces);
-      const failing: Batch = {
-        ...batch,
-        async *body() {
-          yield pieces[0]!;
-          await Promise.resolve();
-          throw new Fault({ code: "sink_read_failed", retry: "later", message: "read batch" });
-        },
-      };
-      const cause: unknown = await sink.put(failing, testSignals().signals).then(
-        () => "delivered",
-        (thrown: unknown) => thrown,
-      );
-      expect(cause).toBeInstanceOf(Fault);
-      expect(await far.arrived(batch)).toEqual([]);
-      expect(await sink.put(batch, testSignals().signals)).toEqual({ outcome: "delivered" });
-      expect((await far.arrived(batch)).map((body) => join([body]))).toEqual([join(pieces)]);
-    });
-
-    test("kill cuts a put at once, also while its body does not come, and nothing of it counts", async () => {
-      await using far = await make();
-      await using sink = await far.open();
-      const { signals, kill } = testSignals();
-      const batch = plain(pieces);
-      const begun = Promise.withResolvers<void>();
-      const hanging: Batch = {
-        ...batch,
-        async *body() {
-          yield pieces[0]!;
-          begun.resolve();
-          await new Promise(() => {});
-        },
-      };
-      const put = sink.put(hanging, signals).then(
-        () => "delivered",
-        () => "cut",
-      );
-      await begun.promise;
-      kill.abort();
-      expect(await Promise.race([put, Bun.sleep(promptMs).then(() => "still there")])).toBe("cut");
-      expect(await far.arrived(batch)).toEqual([]);
-    });
-
-    test("a large body is streamed: most of it is never in memory at once", async () => {
-      await using far = await make();
-      if (far.streams === false) return;
-      await using sink = await far.open();
-      const count = 64;
-      // Equal parts are made anew each time, so that what holds one holds memory.
-      const part = (): Uint8Array => new Uint8Array(2 ** 20).fill(0x20);
-      const alive: WeakRef<Uint8Array>[] = [];
-      let most = 0;
-      const large: Batch = {
-        ...plain(Array.from({ length: count }, part)),
-        async *body() {
-          for (let made = 0; made < count; made++) {
-            if (made % 8 === 7) {
-              await new Promise((resolve) => setImmediate(resolve));
-              Bun.gc(true);
-              most = Math.max(most, alive.filter((weak) => weak.deref() !== undefined).length);
-              await new Promise((resolve) => setImmediate(resolve));
-            }
-            const next = part();
-            alive.push(new WeakRef(next));
-            yield next;
-          }
-        },
-      };
-      expect(await sink.put(large, testSignals().signals)).toEqual({ outcome: "delivered" });
-      expect(most).toBeLessThan(count / 2);
-    }, 60_000);
+    effects(make);
+    interruptions(make);
+    streaming(make);
   });
+}
+
+/** What a put does, once, twice, and where something else is. */
+function effects(make: () => Promise<SinkHarness>): void {
+  test("a batch arrives byte for byte", async () => {
+    await using far = await make();
+    await using sink = await far.open();
+    const batch = plain(pieces);
+    expect(await sink.put(batch, testSignals().signals)).toEqual({ outcome: "delivered" });
+    expect((await far.arrived(batch)).map((body) => join([body]))).toEqual([join(pieces)]);
+  });
+
+  test("a batch that is put twice has one effect, also after a restart", async () => {
+    await using far = await make();
+    const batch = plain(pieces);
+    for (let start = 0; start < 2; start++) {
+      await using sink = await far.open();
+      for (let time = 0; time < 2; time++) expect(await sink.put(batch, testSignals().signals)).toEqual({ outcome: "delivered" });
+    }
+    expect((await far.arrived(batch)).map((body) => join([body]))).toEqual([join(pieces)]);
+  });
+
+  test("something else under its name is told as forked and stays as it is", async () => {
+    await using far = await make();
+    if (far.occupy === undefined) return;
+    await using sink = await far.open();
+    const batch = plain(pieces);
+    await far.occupy(batch);
+    const before = (await far.arrived(batch)).map((body) => join([body]));
+    expect(await sink.put(batch, testSignals().signals)).toEqual({ outcome: "forked" });
+    expect((await far.arrived(batch)).map((body) => join([body]))).toEqual(before);
+  });
+}
+
+/** What is left of a put that does not come to its end. */
+function interruptions(make: () => Promise<SinkHarness>): void {
+  test("a body that fails on the way leaves nothing, and the next try works", async () => {
+    await using far = await make();
+    await using sink = await far.open();
+    const batch = plain(pieces);
+    const failing: Batch = {
+      ...batch,
+      async *body() {
+        yield pieces[0]!;
+        await Promise.resolve();
+        throw new Fault({ code: "sink_read_failed", retry: "later", message: "read batch" });
+      },
+    };
+    const cause: unknown = await sink.put(failing, testSignals().signals).then(
+      () => "delivered",
+      (thrown: unknown) => thrown,
+    );
+    expect(cause).toBeInstanceOf(Fault);
+    expect(await far.arrived(batch)).toEqual([]);
+    expect(await sink.put(batch, testSignals().signals)).toEqual({ outcome: "delivered" });
+    expect((await far.arrived(batch)).map((body) => join([body]))).toEqual([join(pieces)]);
+  });
+
+  test("kill cuts a put at once, also while its body does not come, and nothing of it counts", async () => {
+    await using far = await make();
+    await using sink = await far.open();
+    const { signals, kill } = testSignals();
+    const batch = plain(pieces);
+    const begun = Promise.withResolvers<void>();
+    const hanging: Batch = {
+      ...batch,
+      async *body() {
+        yield pieces[0]!;
+        begun.resolve();
+        await new Promise(() => {});
+      },
+    };
+    const put = sink.put(hanging, signals).then(
+      () => "delivered",
+      () => "cut",
+    );
+    await begun.promise;
+    kill.abort();
+    expect(await Promise.race([put, Bun.sleep(promptMs).then(() => "still there")])).toBe("cut");
+    expect(await far.arrived(batch)).toEqual([]);
+  });
+}
+
+function streaming(make: () => Promise<SinkHarness>): void {
+  test("a large body is streamed: most of it is never in memory at once", async () => {
+    await using far = await make();
+    if (far.streams === false) return;
+    await using sink = await far.open();
+    const count = 64;
+    // Equal parts are made anew each time, so that what holds one holds memory.
+    const part = (): Uint8Array => new Uint8Array(2 ** 20).fill(0x20);
+    const alive: WeakRef<Uint8Array>[] = [];
+    let most = 0;
+    const large: Batch = {
+      ...plain(Array.from({ length: count }, part)),
+      async *body() {
+        for (let made = 0; made < count; made++) {
+          if (made % 8 === 7) {
+            await new Promise((resolve) => setImmediate(resolve));
+            Bun.gc(true);
+            most = Math.max(most, alive.filter((weak) => weak.deref() !== undefined).length);
+            await new Promise((resolve) => setImmediate(resolve));
+          }
+          const next = part();
+          alive.push(new WeakRef(next));
+          yield next;
+        }
+      },
+    };
+    expect(await sink.put(large, testSignals().signals)).toEqual({ outcome: "delivered" });
+    expect(most).toBeLessThan(count / 2);
+  }, 60_000);
 }
