@@ -78,8 +78,9 @@ export class AgentView implements View {
     const now = clock.monotonic();
     for (const source of sources) this.#watch.look(`sources.${source.name}`, source.status().lag_bytes, source.bytes, now);
     for (const [name, { runner, holdsMs }] of sinks) {
-      const { lag_bytes, delivered_sequence } = runner.status();
-      this.#watch.look(`sinks.${name}`, lag_bytes, delivered_sequence, now, holdsMs);
+      // Records, and not `delivered_sequence`: one lane that is held keeps that still while others deliver.
+      const { lag_bytes, records } = runner.status();
+      this.#watch.look(`sinks.${name}`, lag_bytes, records, now, holdsMs);
     }
   }
 }

@@ -170,6 +170,6 @@ function closedFault(): Fault {
     code: "spool_closed",
     retry: "never",
     message: "append to spool: it is closed",
-    hint: "logferry is stopping; what was not acknowledged is read again at the next start.",
+    hint: "logferry is stopping; what was not acknowledged is read again at the next start",
   });
 }

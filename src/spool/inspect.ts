@@ -171,7 +171,7 @@ async function* walk(disk: Disk, dir: string): AsyncGenerator<Walked> {
       code: "spool_missing",
       retry: "never",
       message: `open spool ${dir}: there is none`,
-      hint: "Name the folder with --dir, or the configuration with --config.",
+      hint: "name the folder with --dir, or the configuration with --config",
     });
   }
   const numbers = (await disk.list(segments)).flatMap((name) => segmentNumber(name) ?? []).sort((a, b) => a - b);

@@ -21,7 +21,7 @@ export const takeLock: TakeLock = (path) => {
       code: busy ? "spool_locked" : "spool_unusable",
       retry: "never",
       message: busy ? `open spool: ${path} is held by another logferry` : `open spool: lock ${path}`,
-      hint: busy ? "Stop the other instance, or give this one a spool.dir of its own." : "Make the folder writable for the user logferry runs as.",
+      hint: busy ? "stop the other instance, or give this one a spool.dir of its own" : "make the folder writable for the user logferry runs as",
       ...(busy ? {} : { cause }),
     });
   }

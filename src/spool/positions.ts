@@ -111,7 +111,7 @@ export function futureFormat(path: string, writer: string): Fault {
     code: "spool_future_format",
     retry: "never",
     message: `open spool: ${path} was written by logferry ${writer}, in a format this version does not know`,
-    hint: `Install logferry ${writer} or later; nothing was changed.`,
+    hint: `install logferry ${writer} or later; nothing was changed`,
   });
 }
 

@@ -34,7 +34,7 @@ export class Quarantine {
         code: "spool_frame_corrupt",
         retry: "never",
         message: `read segment ${path}: ${length} damaged bytes at byte ${at}`,
-        hint: `They are kept in ${this.#dir} for inspection; check the disk. Everything else is read on.`,
+        hint: `they are kept in ${this.#dir} for inspection; check the disk. Everything else is read on`,
       }),
     );
     try {

@@ -91,7 +91,7 @@ export class Reader implements SpoolReader {
         code: "spool_read_failed",
         retry: "later",
         message: `read segment ${path}`,
-        hint: "Check the disk and the kernel log; it is tried again until it works.",
+        hint: "check the disk and the kernel log; it is tried again until it works",
         cause,
       });
     }
@@ -101,7 +101,7 @@ export class Reader implements SpoolReader {
       code: "spool_frame_corrupt",
       retry: "never",
       message: `read segment ${path}: the frame at byte ${frame.offset} does not match its checksum, records ${frame.firstSequence} to ${frame.firstSequence + frame.records - 1} are lost`,
-      hint: "The disk changed bytes after they were synced: check it. The damaged bytes lie in quarantine/.",
+      hint: "the disk changed bytes after they were synced: check it. The damaged bytes lie in quarantine/",
     });
   }
 

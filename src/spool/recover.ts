@@ -30,8 +30,7 @@ export interface Recovered {
   readonly segments: Segment[];
   readonly tail: Tail;
   readonly positions: Positions;
-  /** The group the newest checkpoint covers (0: none), and which of the two files holds it. */
-  readonly checkpointGroup: number;
+  /** Which of the two files holds the newest checkpoint. */
   readonly checkpointPath: string | undefined;
   /** The id in the newest head, should spool.json be lost. */
   readonly knownId: string | undefined;
@@ -59,7 +58,6 @@ export async function recover(doors: Doors, layout: Layout): Promise<Recovered> 
   return {
     segments: recovery.segments,
     positions: recovery.positions,
-    checkpointGroup: newest?.group ?? 0,
     checkpointPath: newest?.path,
     knownId: found.findLast((segment) => segment.head !== undefined)?.head?.spoolId,
     notes,

@@ -73,7 +73,7 @@ export class Space {
       code: "spool_full",
       retry: "later",
       message: `append to spool: ${mib(segments.heldBytes())} of ${mib(maxBytes)} are undelivered, sources wait`,
-      hint: "Mend the sink that lags (see its reason), or raise spool.max_bytes; reading goes on by itself as soon as there is room.",
+      hint: "mend the sink that lags (see its reason), or raise spool.max_bytes; reading goes on by itself as soon as there is room",
     });
   }
 
@@ -93,7 +93,7 @@ export class Space {
       code: "spool_disk_full",
       retry: "later",
       message: `append to spool: ${mib(this.#freeBytes)} free on the file system of ${dir}, spool.min_free_bytes keeps ${mib(minFreeBytes)}`,
-      hint: "Free space on that file system, or lower spool.min_free_bytes; reading goes on by itself as soon as there is room.",
+      hint: "free space on that file system, or lower spool.min_free_bytes; reading goes on by itself as soon as there is room",
     });
   }
 

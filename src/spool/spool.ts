@@ -102,8 +102,8 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
 function unusable(dir: string, cause: unknown): Fault {
   const hint =
     errnoOf(cause) === "ENOSPC"
-      ? "Free space on the file system that holds spool.dir, then start again."
-      : "spool.dir must be a folder that the user logferry runs as may write to.";
+      ? "free space on the file system that holds spool.dir, then start again"
+      : "spool.dir must be a folder that the user logferry runs as may write to";
   return new Fault({ code: "spool_unusable", retry: "never", message: `open spool ${dir}`, hint, cause });
 }
 
@@ -117,7 +117,11 @@ class OpenSpool implements Spool {
   readonly #writer: SegmentWriter;
   readonly #retain: Retain;
   readonly #committer: Committer;
-  #checkpointGroup: number;
+  /**
+   * What a checkpoint written by this process covers. One found at opening is believed for the positions, but not for its being
+   * on the medium: after a failed sync the page cache shows what the disk may not have, and segments go on the strength of it.
+   */
+  #checkpointGroup = 0;
   /** The file that holds the newest checkpoint: the other one is written next. */
   #checkpointPath: string | undefined;
   #checkpointing: Promise<void> = Promise.resolve();
@@ -128,7 +132,6 @@ class OpenSpool implements Spool {
     this.layout = layout;
     this.#lock = lock;
     this.#positions = recovered.positions;
-    this.#checkpointGroup = recovered.checkpointGroup;
     this.#checkpointPath = recovered.checkpointPath;
     const quarantine = new Quarantine(doors.disk, layout.quarantine, layout.segments, board);
     const segments = new Segments(doors.disk, layout.segments, (segment, at, length) => quarantine.keep(segment, at, length));
@@ -230,7 +233,7 @@ class OpenSpool implements Spool {
   }
 
   #cleanupFailed(operation: string, cause: unknown): void {
-    const hint = "Check that spool.dir can be written; delivered segments stay until it works.";
+    const hint = "check that spool.dir can be written; delivered segments stay until it works";
     this.#options.board.raise("spool", "degraded", new Fault({ code: "spool_cleanup_failed", retry: "later", message: operation, hint, cause }));
   }
 
@@ -265,12 +268,12 @@ class OpenSpool implements Spool {
     for (const note of recovered.notes) {
       const torn = note.code === "spool_torn_tail";
       const hint = torn
-        ? "Nothing to do: a crash left it, and nothing in it had been acknowledged."
-        : "Nothing is lost by it; look why the disk or somebody else changed the file.";
+        ? "nothing to do: a crash left it, and nothing in it had been acknowledged"
+        : "nothing is lost by it; look why the disk or somebody else changed the file";
       board.count("spool", new Fault({ code: note.code, retry: "never", message: note.message, hint }));
     }
     if (identity.copied) {
-      const hint = "Nothing to do if you moved it on purpose; the copy never writes the names of the original.";
+      const hint = "nothing to do if you moved it on purpose; the copy never writes the names of the original";
       board.count(
         "spool",
         new Fault({ code: "spool_copied", retry: "never", message: "open spool: it was made on another machine and got a new id", hint }),

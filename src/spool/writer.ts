@@ -168,7 +168,7 @@ export class SegmentWriter {
         code: "spool_sync_failed",
         retry: "later",
         message: `sync segment ${file.path}`,
-        hint: "The disk refused to make data durable: check the kernel log and the disk. What was not acknowledged is written to another segment.",
+        hint: "the disk refused to make data durable: check the kernel log and the disk. What was not acknowledged is written to another segment",
         cause,
       });
     }
@@ -245,7 +245,7 @@ function writeFault(operation: string, cause: unknown): Fault {
       code: "spool_no_space",
       retry: "later",
       message: operation,
-      hint: "Free space on the file system that holds spool.dir; sources wait, nothing is lost, and reading goes on by itself.",
+      hint: "free space on the file system that holds spool.dir; sources wait, nothing is lost, and reading goes on by itself",
       cause,
     });
   }
@@ -253,7 +253,7 @@ function writeFault(operation: string, cause: unknown): Fault {
     code: "spool_write_failed",
     retry: "later",
     message: operation,
-    hint: "Check that the file system of spool.dir is mounted for writing and that the kernel log shows no disk errors; it is tried again until it works.",
+    hint: "check that the file system of spool.dir is mounted for writing and that the kernel log shows no disk errors; it is tried again until it works",
     cause,
   });
 }

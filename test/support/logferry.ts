@@ -48,7 +48,10 @@ export function startLogferry(configPath: string, socket: string, args: readonly
     status: async () => (await (await get("/status")).json()) as Status,
     health: async () => (await (await get("/health")).json()) as Health,
     ready: async () => {
-      await until(async () => (await get("/ready")).status === 200, `logferry is ready; it said ${started.stderr()}`);
+      let ended: number | undefined;
+      void started.exited.then((code) => (ended = code));
+      await until(async () => ended !== undefined || (await get("/ready")).status === 200, "logferry is ready");
+      if (ended !== undefined) throw new Error(`logferry ended with ${ended}: ${started.stderr()}`);
     },
   };
 }
