@@ -4,9 +4,10 @@ import { Instance } from "./instance.ts";
 import { central, edge, home, type Ports } from "./layout.ts";
 import { remember } from "./leftover.ts";
 import { show } from "./screen.ts";
-import { Generator } from "./writing.ts";
+import { Generator, total } from "./writing.ts";
 
 const lookMs = 250;
+const standstillMsMax = 10_000;
 
 export class Flow implements Disposable {
   readonly #edge: Instance;
@@ -36,7 +37,21 @@ export class Flow implements Disposable {
       if (!instance.running) throw new Error(`${await instance.ending()} while it should run`);
     }
     const written = await generator.stop();
-    return { written, writingMs: performance.now() - this.#beganMs };
+    const writingMs = performance.now() - this.#beganMs;
+    await this.#during(this.#caughtUp(total(written)));
+    return { written, writingMs };
+  }
+
+  /**
+   * Resolves when the edge has read all that was written: asked to stop, it reads no further and goes on there at its next start,
+   * and the demo has none. Gives up when nothing moves; then the count says what is missing.
+   */
+  async #caughtUp(lines: number): Promise<void> {
+    let [best, movedMs] = [-1, performance.now()];
+    while (this.#seen.durable < lines && this.#edge.running && performance.now() - movedMs < standstillMsMax) {
+      if (this.#seen.durable > best) [best, movedMs] = [this.#seen.durable, performance.now()];
+      await Bun.sleep(lookMs / 5);
+    }
   }
 
   /** The edge first: what it still holds goes through the central, which has to be there until the last of it. */

@@ -48,6 +48,7 @@ export function prepare(ports: Ports): void {
   rmSync(home, { recursive: true, force: true });
   for (const folder of [join(home, "edge"), join(home, "central"), ...sourceNames.map((name) => join(logs, name))])
     mkdirSync(folder, { recursive: true });
+  for (const name of sourceNames) writeFileSync(files[name].path, "");
   const token = join(home, "token");
   writeFileSync(token, crypto.randomUUID(), { mode: 0o600 });
   const lake = (to: Side): object => ({ type: "directory", dir: to.lake, partition, batch: { age_max: "2s" } });

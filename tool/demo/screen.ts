@@ -49,9 +49,9 @@ export function say(text = ""): void {
 }
 
 export function introduce(ports: Ports, seconds: number): void {
-  const until = seconds === 0 ? "until Ctrl-C" : `for ${seconds} seconds`;
+  const until = seconds === 0 ? "until Ctrl-C" : `${seconds} seconds`;
   say(`
-${bold("logferry demo")} ${dim(`${until}; everything lies in`)} ${short(home)}
+${bold("logferry demo")} ${dim(`· ${until} · everything lies in`)} ${short(home)}
 
   log files           three programs write and rotate ${short(logs)}/*/
      │
