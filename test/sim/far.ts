@@ -53,10 +53,7 @@ export class Ingest {
 }
 
 export function linesOf(body: Uint8Array): string[] {
-  return Bun.zstdDecompressSync(body as Uint8Array<ArrayBuffer>)
-    .toString("utf8")
-    .trimEnd()
-    .split("\n");
+  return Bun.zstdDecompressSync(body).toString("utf8").trimEnd().split("\n");
 }
 
 /** The network between the host and `ingest`. */

@@ -42,7 +42,7 @@ export class Host {
   started = 0;
   acknowledged = 0;
   /** A fault that ended the start, or anything thrown that should not be. */
-  broken: unknown;
+  broken: Error | undefined;
   ended = false;
   readonly #options: HostOptions;
   readonly #sourceStop = new AbortController();
@@ -59,7 +59,7 @@ export class Host {
     try {
       await this.#open();
       const delivering = this.runners.map((runner) => runner.run({ stop: this.#sinkStop.signal, kill: this.#kill.signal }));
-      delivering.forEach((each) => each.catch((cause: unknown) => (this.broken ??= cause)));
+      for (const each of delivering) each.catch((cause: unknown) => (this.broken ??= toError(cause)));
       await this.#read();
       await this.spool?.seal();
       this.#sinkStop.abort();
@@ -68,7 +68,7 @@ export class Host {
       await this.spool?.close();
       this.ended = true;
     } catch (cause) {
-      this.broken ??= cause;
+      this.broken ??= toError(cause);
     }
   }
 
@@ -139,4 +139,8 @@ export class Host {
     this.acknowledged = Math.max(this.acknowledged, end);
     world.note(`acknowledged ${this.acknowledged}`);
   }
+}
+
+function toError(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error(String(cause));
 }

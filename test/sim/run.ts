@@ -45,8 +45,8 @@ class Run {
       random: world.random,
       network: simNetwork(world, this.ingest, this.faults),
       compress: {
-        zstd: (bytes, level) => world.later("compress", () => Bun.zstdCompressSync(bytes as Uint8Array<ArrayBuffer>, { level })),
-        unzstd: (bytes) => world.later("decompress", () => Bun.zstdDecompressSync(bytes as Uint8Array<ArrayBuffer>)),
+        zstd: (bytes, level) => world.later("compress", () => Bun.zstdCompressSync(bytes, { level })),
+        unzstd: (bytes) => world.later("decompress", () => Bun.zstdDecompressSync(bytes)),
         gzip: (bytes) => world.later("gzip", () => Bun.gzipSync(bytes as Uint8Array<ArrayBuffer>)),
         gunzip: (bytes) => world.later("gunzip", () => Bun.gunzipSync(bytes as Uint8Array<ArrayBuffer>)),
       },
