@@ -146,6 +146,22 @@ describe("when a batch closes", () => {
     await runner.done;
   });
 
+  test("not when the spool wants room that another sink holds", async () => {
+    const rig = new Rig(far);
+    for (let n = 0; n < 4; n++) rig.spool.add(records(n, 1));
+    await rig.drain();
+    rig.spool.isPressed = true;
+    await using runner = await rig.open();
+    rig.spool.add(records(4, 1));
+    await soon(() => runner.status().oldest_undelivered_time !== undefined);
+    await Bun.sleep(30);
+    expect(rig.far.puts).toHaveLength(1);
+    runner.flush();
+    await soon(() => rig.far.objects.size === 2);
+    rig.kill.abort();
+    await runner.done;
+  });
+
   test("not by the age it came to while the far side kept it waiting", async () => {
     const rig = new Rig({ ageMsMax: 1000, concurrency: 1, bytesMax: 60_000 });
     let let_go = (): void => {};

@@ -184,11 +184,18 @@ export class Planner {
   /** Nothing more to read for now: closes what is due, asked for or wanted. True when all is planned and we are to stop. */
   async #closeAtEnd(stopping: boolean, signals: Signals): Promise<boolean> {
     const closed =
-      stopping || this.#flushDue() || this.#options.reader.pressed()
-        ? this.#drafts.closeAll()
-        : this.#drafts.closeDue(this.#options.doors.clock.monotonic());
+      stopping || this.#flushDue() || this.#holdsRoom() ? this.#drafts.closeAll() : this.#drafts.closeDue(this.#options.doors.clock.monotonic());
     await this.#seal(closed, signals);
     return stopping;
+  }
+
+  /**
+   * The spool wants room, and it is our open drafts that hold it: at least half of what is there. Were it another sink's
+   * (dead, or one that drops its oldest), closing early would give no room and a flood of small objects.
+   */
+  #holdsRoom(): boolean {
+    const { reader } = this.#options;
+    return reader.pressed() && reader.bytesFrom(this.low()) * 2 >= reader.bytesFrom(reader.firstSequence());
   }
 
   /** Once the cursor has come to where it was to be flushed to. */
