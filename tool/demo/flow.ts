@@ -34,7 +34,7 @@ export class Flow implements Disposable {
     this.#generator = generator;
     await this.#during(Promise.race([end, this.#edge.exited, this.#central.exited, generator.exited]));
     for (const instance of [this.#edge, this.#central]) {
-      if (!instance.running) throw new Error(`${await instance.ending()} while it should run`);
+      if (!instance.running) throw new Error(await instance.ending());
     }
     const written = await generator.stop();
     const writingMs = performance.now() - this.#beganMs;

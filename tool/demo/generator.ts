@@ -95,7 +95,11 @@ async function main(): Promise<void> {
       rotations: total((file) => file.rotations),
       sums: by((file) => file.sum),
     };
-    writeSync(1, `${JSON.stringify(progress)}\n`);
+    try {
+      writeSync(1, `${JSON.stringify(progress)}\n`);
+    } catch {
+      process.exit(1); // the demo is gone
+    }
   };
   let lastMs = performance.now();
   const timer = setInterval(() => {

@@ -65,7 +65,7 @@ export class Instance {
 
   /** How it ended, with the end of its log. */
   async ending(): Promise<string> {
-    return `the ${this.side.name} instance ended with exit code ${await this.exited}\n${this.#logTail()}\n`;
+    return `the ${this.side.name} instance ended by itself with exit code ${await this.exited}:\n${this.#logTail()}`;
   }
 
   #logTail(): string {
