@@ -171,26 +171,26 @@ export class Catalog {
     const rest: Found[] = [];
     for (const seen of unknown) {
       const known = byInode.get(inodeKey(seen.stat));
-      if (known === undefined || !(await this.#takeUp(seen, known))) rest.push(seen);
+      if (known === undefined || (await this.#takeUp(seen, known)) === "another") rest.push(seen);
     }
     return rest;
   }
 
   /** Goes on with the first of `known` that `seen` is, the freshest first. */
-  async #takeUp(seen: Found, known: readonly (readonly [string, Position])[]): Promise<Tracked | undefined> {
+  async #takeUp(seen: Found, known: readonly (readonly [string, Position])[]): Promise<Tracked | "another" | "moved"> {
     const ordered = known.toSorted(([, a], [, b]) => (b.forget ?? Infinity) - (a.forget ?? Infinity) || b.offset - a.offset);
     return this.#withCandidate(seen, async (candidate) => {
       for (const [id, position] of ordered) {
         const { verdict } = await judge(candidate, position, undefined);
-        if (verdict === "same" || verdict === "copy") return this.#adopt(id, position, seen, candidate);
+        if (verdict === "same") return this.#adopt(id, position, seen, candidate);
       }
-      return undefined;
+      return "another";
     });
   }
 
   /** Known files that match no glob any more: looked for beside where they were, since they may not be read to their end. */
   async #renamedAway(only: ReadonlySet<string> | undefined): Promise<void> {
-    const sought = [...this.#lost].filter(([id, position]) => (only === undefined ? position.forget === undefined : only.has(id)));
+    const sought = [...this.#lost].filter(([id]) => only === undefined || only.has(id));
     const { disk } = this.#options.context.doors;
     for (const [folder, known] of Map.groupBy(sought, ([, position]) => dirname(position.path))) {
       const byInode = Map.groupBy(known, ([, position]) => inodeKey(position));
@@ -200,7 +200,7 @@ export class Catalog {
         const same = stat?.kind === "file" && !this.#byInode.has(inodeKey(stat)) ? byInode.get(inodeKey(stat)) : undefined;
         if (stat === undefined || same === undefined) continue;
         const file = await this.#takeUp({ path, target: path, stat }, same);
-        if (file !== undefined) file.state = "rotated";
+        if (typeof file !== "string") file.state = "rotated";
       }
     }
     const until = this.#options.context.doors.clock.now() + keptMs.gone;
@@ -256,9 +256,10 @@ export class Catalog {
         if ((await this.open(file)) && file.handle !== undefined && (await judge(candidate, file.position(), file.handle)).verdict === "watch")
           return file;
       }
-      return undefined;
+      return "another";
     });
-    if (owner === undefined) return unchanged && this.#skipRead(seen, watched.id);
+    if (owner === "moved") return true; // the next look will tell
+    if (owner === "another") return unchanged && this.#skipRead(seen, watched.id);
     if (inodeKey(owner) !== key) this.#watched.set(key, { id: owner.id, bytes: seen.stat.bytes, modifiedMs: seen.stat.modifiedMs });
     return true;
   }
@@ -342,15 +343,18 @@ export class Catalog {
     this.#options.commit(delta);
   }
 
-  /** Opens `seen`, lets `use` judge it, and closes it again unless it was attached to a file. */
-  async #withCandidate<T>(seen: Found, use: (candidate: Candidate) => Promise<T | undefined>): Promise<T | undefined> {
+  /**
+   * Opens `seen`, lets `use` judge it, and closes it again unless it was attached to a file. `moved`: it could not be opened, or
+   * its name has gone over to another file since the look; then nothing is known of it, not even that it is new.
+   */
+  async #withCandidate<T>(seen: Found, use: (candidate: Candidate) => Promise<T>): Promise<T | "moved"> {
     let candidate: Candidate | undefined;
     try {
       candidate = await this.#descriptors.candidate(seen.path, seen.target, seen.stat);
-      return candidate === undefined ? undefined : await use(candidate);
+      return candidate === undefined ? "moved" : await use(candidate);
     } catch (cause) {
       this.#options.report(unreadable("open", seen.path, cause), seen.path);
-      return undefined;
+      return "moved";
     } finally {
       if (candidate?.kept === false) await candidate.handle.close();
     }
