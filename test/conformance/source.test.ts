@@ -1,7 +1,9 @@
 /** Every source of the registry, held against what all of them guarantee. */
 import { appendFileSync } from "node:fs";
 import { systemDoors } from "../../src/core/doors.ts";
+import type { Source, SourceKind } from "../../src/core/contract.ts";
 import { file } from "../../src/source/file/source.ts";
+import { http } from "../../src/source/http/source.ts";
 import { stdin } from "../../src/source/stdin/source.ts";
 import { scratch } from "../support/scratch.ts";
 import { conformSource, type World } from "./source.ts";
@@ -49,5 +51,45 @@ function openStdin(): Promise<World> {
   });
 }
 
+/** A sender as another logferry is one: bodies one after the other, numbered, each sent until it is taken. */
+function openHttp(): Promise<World> {
+  const bodyBytesMax = 2 * 2 ** 20;
+  let source: Source | undefined;
+  const kind = { ...http, open: async (config, context) => (source = await http.open(config as never, context)) } satisfies SourceKind as SourceKind;
+  let waiting = "";
+  let number = 0;
+  let over = false;
+  const batchId = (): string => `${"a".repeat(32)}/00000001/central/0/${number}`;
+  const taken = async (body: string): Promise<boolean> => {
+    const url = source?.status().listen;
+    if (url === undefined) return false;
+    const headers = { "Content-Type": "text/plain", "Logferry-Batch": batchId() };
+    const answer = await fetch(url, { method: "POST", body, headers }).catch(() => undefined);
+    return answer?.status === 204;
+  };
+  const send = async (): Promise<void> => {
+    while (!over) {
+      // Planned once: a retry has the same bytes under the same number.
+      const body = waiting.slice(0, waiting.lastIndexOf("\n", bodyBytesMax) + 1);
+      waiting = waiting.slice(body.length);
+      while (!over && body !== "" && !(await taken(body))) await Bun.sleep(2);
+      if (body === "") await Bun.sleep(2);
+      else number++;
+    }
+  };
+  const sending = send();
+  return Promise.resolve({
+    kind,
+    config: { type: "http", listen: "127.0.0.1:0" },
+    feed: (lines) => void (waiting += lines.map((line) => `${line}\n`).join("")),
+    close: () => {},
+    async [Symbol.asyncDispose]() {
+      over = true;
+      await sending;
+    },
+  });
+}
+
 conformSource("file", { resumes: true, ends: true }, openFile);
 conformSource("stdin", { resumes: false, ends: true }, openStdin);
+conformSource("http", { resumes: true, ends: false }, openHttp);
