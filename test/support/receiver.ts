@@ -7,7 +7,7 @@ import { Fault } from "../../src/core/fault.ts";
 import { readBytes } from "../../src/core/limits.ts";
 import { createLog } from "../../src/core/log.ts";
 import { Buffers } from "../../src/core/pool.ts";
-import { createEncoder } from "../../src/pipeline/encoder.ts";
+import { createEncoder, type Encoder } from "../../src/pipeline/encoder.ts";
 import { http } from "../../src/source/http/source.ts";
 import { collectFrames } from "./frames.ts";
 
@@ -19,19 +19,14 @@ export interface Receiver extends AsyncDisposable {
   readonly board: Board;
   /** Lines of its log. */
   readonly log: string[];
-  /** Durable records, parsed, and the positions committed with them. */
-  readonly records: Record<string, unknown>[];
-  readonly positions: Map<string, Json>;
-  /** False: the spool says that it takes nothing. */
-  accepting: boolean;
-  /** Emits that are not durable yet. */
-  readonly pending: number;
+  /**
+   * `records` and `positions` are durable, `pending` emits are not yet. `hold`: nothing becomes durable until `release`.
+   * `crash`: what was not durable is gone, every emit is rejected.
+   */
+  readonly store: Pick<Store, "records" | "positions" | "pending" | "hold" | "release" | "crash">;
+  /** `accepting` false: the spool says that it takes nothing. */
+  readonly far: { accepting: boolean };
   post(body: string | Uint8Array, headers?: Record<string, string>): Promise<Response>;
-  /** Nothing becomes durable until `release`. */
-  hold(): void;
-  release(): void;
-  /** What was not durable is gone, as with a crash; every emit is rejected. */
-  crash(): void;
   stop(): Promise<void>;
 }
 
@@ -49,87 +44,96 @@ interface Pending {
   readonly done: PromiseWithResolvers<void>;
 }
 
-/** `config` are the keys of the source beside `type` and `listen`. */
-export async function startReceiver(config: Record<string, unknown> = {}, options: ReceiverOptions = {}): Promise<Receiver> {
-  const records: Record<string, unknown>[] = [];
-  const positions = new Map(options.positions);
-  const log: string[] = [];
-  const board = createBoard(
-    createLog((line) => log.push(line), { level: "info", format: "json", now: () => 0 }),
-    () => 0,
-  );
-  const parsed = v.parse(http.schema, { type: "http", listen: "127.0.0.1:0", ...config });
-  const { labels, line_bytes_max: lineBytesMax, empty_lines: emptyLines } = parsed;
-  const fields = { from: true, source: true, host: true, labels: [] };
-  const encoder = createEncoder({ name: "ingest", host: "central", labels, fields, lineBytesMax, emptyLines });
-  const state = { accepting: true, held: false, closed: false };
-  let queue: Pending[] = [];
-  const commit = (): void => {
-    for (const { chunk, records: added, done } of queue.splice(0)) {
-      records.push(...added);
+/** The spool's side: encodes at once, commits in the order of the calls a little later. */
+class Store {
+  readonly records: Record<string, unknown>[] = [];
+  readonly positions: Map<string, Json>;
+  readonly #encoder: Encoder;
+  #queue: Pending[] = [];
+  #held = false;
+  #closed = false;
+
+  constructor(encoder: Encoder, positions: ReadonlyMap<string, Json> | undefined) {
+    this.#encoder = encoder;
+    this.positions = new Map(positions);
+  }
+
+  get pending(): number {
+    return this.#queue.length;
+  }
+
+  readonly emit: Emit = async (chunk) => {
+    if (this.#closed) throw spoolClosed();
+    const collected = collectFrames();
+    this.#encoder.encode(chunk, collected.frames);
+    const done = Promise.withResolvers<void>();
+    this.#queue.push({ chunk, records: collected.records(), done });
+    setTimeout(() => this.#commit(), 1);
+    return done.promise;
+  };
+
+  hold(): void {
+    this.#held = true;
+  }
+
+  release(): void {
+    this.#held = false;
+    this.#commit();
+  }
+
+  crash(): void {
+    this.#closed = true;
+    for (const { done } of this.#queue.splice(0)) done.reject(spoolClosed());
+  }
+
+  #commit(): void {
+    if (this.#held) return;
+    for (const { chunk, records, done } of this.#queue.splice(0)) {
+      this.records.push(...records);
       for (const [key, value] of Object.entries(chunk.position ?? {})) {
-        if (value === null) positions.delete(key);
-        else positions.set(key, value);
+        if (value === null) this.positions.delete(key);
+        else this.positions.set(key, value);
       }
       done.resolve();
     }
-  };
-  const emit: Emit = async (chunk) => {
-    if (state.closed) throw spoolClosed();
-    const collected = collectFrames();
-    encoder.encode(chunk, collected.frames);
-    const done = Promise.withResolvers<void>();
-    queue.push({ chunk, records: collected.records(), done });
-    if (!state.held) setTimeout(() => state.held || commit(), 1);
-    return done.promise;
-  };
+  }
+}
+
+/** `config` are the keys of the source beside `type` and `listen`. */
+export async function startReceiver(config: Record<string, unknown> = {}, options: ReceiverOptions = {}): Promise<Receiver> {
+  const log: string[] = [];
+  const logger = createLog((line) => log.push(line), { level: "info", format: "json", now: () => 0 });
+  const board = createBoard(logger, () => 0);
+  const parsed = v.parse(http.schema, { type: "http", listen: "127.0.0.1:0", ...config });
+  const { labels, line_bytes_max: lineBytesMax, empty_lines: emptyLines } = parsed;
+  const fields = { from: true, source: true, host: true, labels: [] };
+  const store = new Store(createEncoder({ name: "ingest", host: "central", labels, fields, lineBytesMax, emptyLines }), options.positions);
+  const far = { accepting: true };
   const context: SourceContext = {
     name: "ingest",
     host: "central",
     once: options.once ?? false,
     positions: new Map(options.positions),
-    accepting: () => state.accepting,
+    accepting: () => far.accepting,
     spoolId: receiverId,
     buffers: new Buffers(readBytes, 1),
     doors: { ...systemDoors, ...options.doors },
     board,
-    log: createLog((line) => log.push(line), { level: "info", format: "json", now: () => 0 }),
+    log: logger,
   };
   const source = await http.open(parsed, context);
   const stop = new AbortController();
   const kill = new AbortController();
   const url = source.status().listen ?? "";
-  const run = options.idle === true ? Promise.resolve() : source.run(emit, { stop: stop.signal, kill: kill.signal });
+  const run = options.idle === true ? Promise.resolve() : source.run(store.emit, { stop: stop.signal, kill: kill.signal });
   run.catch(() => {}); // whoever stops it sees it
   return {
     url,
     board,
     log,
-    records,
-    positions,
-    get accepting() {
-      return state.accepting;
-    },
-    set accepting(value) {
-      state.accepting = value;
-    },
-    get pending() {
-      return queue.length;
-    },
+    store,
+    far,
     post: (body, headers = {}) => fetch(url, { method: "POST", body: body as string, headers }),
-    hold() {
-      state.held = true;
-    },
-    release() {
-      state.held = false;
-      commit();
-    },
-    crash() {
-      state.closed = true;
-      const dropped = queue;
-      queue = [];
-      for (const { done } of dropped) done.reject(spoolClosed());
-    },
     stop() {
       stop.abort();
       return run;

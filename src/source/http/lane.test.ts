@@ -31,7 +31,7 @@ function post(
 }
 
 const status = async (receiver: Receiver, batch: Batch): Promise<number> => (await post(receiver, batch)).status;
-const messages = (receiver: Receiver): unknown[] => receiver.records.map((record) => record["message"]);
+const messages = (receiver: Receiver): unknown[] => receiver.store.records.map((record) => record["message"]);
 
 test("the next number is taken, the last one again is answered the same and stored once", async () => {
   await using receiver = await startReceiver();
@@ -82,20 +82,20 @@ test("lanes, sinks and tokens are counted each for itself", async () => {
   for (const number of [0, 1]) {
     for (const other of others) expect(await status(receiver, { token: "token-a", number, ...other })).toBe(204);
   }
-  expect(receiver.records.length).toBe(10);
-  expect([...receiver.positions.keys()]).toContain(`sender/a/${spool}/central/date%3D2026-11-23%2Fhour%3D01`);
+  expect(receiver.store.records.length).toBe(10);
+  expect([...receiver.store.positions.keys()]).toContain(`sender/a/${spool}/central/date%3D2026-11-23%2Fhour%3D01`);
 });
 
 test("a retry that overtakes its answer waits for the first try, and is stored once", async () => {
   await using receiver = await startReceiver();
-  receiver.hold();
+  receiver.store.hold();
   const tries = [post(receiver, { number: 0 }), post(receiver, { number: 0 }), post(receiver, { number: 0 })];
-  await until(() => receiver.pending > 0, "the first is on its way");
+  await until(() => receiver.store.pending > 0, "the first is on its way");
   await Bun.sleep(20); // a second one would be on its way by now
-  expect(receiver.pending).toBe(1);
-  receiver.release();
+  expect(receiver.store.pending).toBe(1);
+  receiver.store.release();
   expect((await Promise.all(tries)).map((answer) => answer.status)).toEqual([204, 204, 204]);
-  expect(receiver.records.length).toBe(1);
+  expect(receiver.store.records.length).toBe(1);
 });
 
 test("after a crash of the receiver: what was durable is known, what was not is taken", async () => {
@@ -104,13 +104,13 @@ test("after a crash of the receiver: what was durable is known, what was not is 
   {
     await using receiver = await startReceiver();
     expect(await status(receiver, { number: 0 })).toBe(204);
-    receiver.hold();
+    receiver.store.hold();
     const lost = post(receiver, { number: 1 });
-    await until(() => receiver.pending === 1, "it is on its way");
-    receiver.crash();
+    await until(() => receiver.store.pending === 1, "it is on its way");
+    receiver.store.crash();
     expect(await lost.then(({ status: code }) => code, () => 0)).not.toBe(204); // prettier-ignore
     await receiver.stop();
-    ({ positions } = receiver);
+    ({ positions } = receiver.store);
     stored = messages(receiver);
   }
   await using again = await startReceiver({}, { positions });
@@ -128,7 +128,7 @@ test("a batch that is refused for a bad line leaves its number free: the sender 
   expect((await send(0, '{"a":1}\n')).status).toBe(204);
   expect((await send(1, "bad\n")).status).toBe(400);
   expect((await send(1, "\n")).status).toBe(204);
-  expect(receiver.records.length).toBe(1);
+  expect(receiver.store.records.length).toBe(1);
 });
 
 test.each([
@@ -154,17 +154,17 @@ test("lanes not seen for 30 days are forgotten, the others are not", async () =>
   {
     await using first = await startReceiver({}, at(start));
     expect(await status(first, { number: 0, lane: "old" })).toBe(204);
-    ({ positions } = first);
+    ({ positions } = first.store);
   }
   {
     await using second = await startReceiver({}, { positions, ...at(start + 20 * day) });
     expect(await status(second, { number: 0, lane: "new" })).toBe(204);
-    expect(second.positions.size).toBe(2);
-    ({ positions } = second);
+    expect(second.store.positions.size).toBe(2);
+    ({ positions } = second.store);
   }
   await using third = await startReceiver({}, { positions, ...at(start + 31 * day) });
-  await until(() => third.positions.size === 1, "the old one is forgotten");
-  expect([...third.positions.keys()][0]).toEndWith("/new");
+  await until(() => third.store.positions.size === 1, "the old one is forgotten");
+  expect([...third.store.positions.keys()][0]).toEndWith("/new");
   expect(await status(third, { number: 1, lane: "new" })).toBe(204);
   expect(await status(third, { number: 1, lane: "old" })).toBe(409);
 });

@@ -19,16 +19,16 @@ const codeOf = async (answer: Response): Promise<[number, string]> => [answer.st
 
 test("NDJSON: 204 once it is durable, records of another logferry as they are, the receiver names itself", async () => {
   await using receiver = await startReceiver({ labels: { zone: "a" } });
-  receiver.hold();
+  receiver.store.hold();
   let answered = false;
   const answer = receiver.post(`${own("a")}\n{"n":1}\n`, ndjson).finally(() => (answered = true));
-  await until(() => receiver.pending === 1, "the body is on its way");
+  await until(() => receiver.store.pending === 1, "the body is on its way");
   expect(answered).toBe(false);
-  receiver.release();
+  receiver.store.release();
   expect((await answer).status).toBe(204);
   expect((await answer).headers.get("logferry-receiver")).toBe(receiverId);
-  expect(receiver.records[0]).toEqual(JSON.parse(own("a")) as Record<string, unknown>);
-  expect(receiver.records[1]).toMatchObject({ host: "central", source: "ingest", labels: { zone: "a" }, data: { n: 1 } });
+  expect(receiver.store.records[0]).toEqual(JSON.parse(own("a")) as Record<string, unknown>);
+  expect(receiver.store.records[1]).toMatchObject({ host: "central", source: "ingest", labels: { zone: "a" }, data: { n: 1 } });
 });
 
 test("every encoding: plain, zstd and gzip, of several frames and members", async () => {
@@ -39,7 +39,7 @@ test("every encoding: plain, zstd and gzip, of several frames and members", asyn
     const answer = await receiver.post(Buffer.concat(frames), { ...ndjson, "Content-Encoding": encoding });
     expect(answer.status).toBe(204);
   }
-  expect(receiver.records.map((record) => record["message"])).toEqual(["a", "b", "a", "b", "a", "b"]);
+  expect(receiver.store.records.map((record) => record["message"])).toEqual(["a", "b", "a", "b", "a", "b"]);
 });
 
 test.each([
@@ -52,7 +52,7 @@ test.each([
 ])("%s: %j", async (type, body, data) => {
   await using receiver = await startReceiver();
   expect((await receiver.post(body, { "Content-Type": type })).status).toBe(204);
-  expect(receiver.records.map((record) => record["data"])).toEqual(data);
+  expect(receiver.store.records.map((record) => record["data"])).toEqual(data);
 });
 
 test.each([
@@ -65,7 +65,7 @@ test.each([
 ])("%s: lines of text %#", async (type, body, messages) => {
   await using receiver = await startReceiver();
   expect((await receiver.post(body, { "Content-Type": type })).status).toBe(204);
-  expect(receiver.records.map((record) => record["message"])).toEqual(messages);
+  expect(receiver.store.records.map((record) => record["message"])).toEqual(messages);
 });
 
 test("a large text is stored in order, and lines beyond the bound are cut", async () => {
@@ -73,9 +73,9 @@ test("a large text is stored in order, and lines beyond the bound are cut", asyn
   const lines = Array.from({ length: 30_000 }, (_, index) => `${index} ${"x".repeat(index % 100)}`);
   lines[7] = "y".repeat(5000);
   expect((await receiver.post(lines.join("\n"), { "Content-Type": "text/plain" })).status).toBe(204);
-  expect(receiver.records[7]).toMatchObject({ truncated: true, message: "y".repeat(1024) });
+  expect(receiver.store.records[7]).toMatchObject({ truncated: true, message: "y".repeat(1024) });
   lines[7] = "y".repeat(1024);
-  expect(receiver.records.map((record) => record["message"])).toEqual(lines);
+  expect(receiver.store.records.map((record) => record["message"])).toEqual(lines);
 });
 
 test("one bad line: 400 with its number and the reason, and nothing of the body is stored", async () => {
@@ -90,7 +90,7 @@ test("one bad line: 400 with its number and the reason, and nothing of the body 
   });
   expect(await codeOf(await receiver.post('[{"a":1},2]', { "Content-Type": "application/json" }))).toEqual([400, "record_invalid"]);
   expect(await codeOf(await receiver.post(Uint8Array.from([0x7b, 0xff, 0x7d]), ndjson))).toEqual([400, "record_invalid"]);
-  expect(receiver.records).toEqual([]);
+  expect(receiver.store.records).toEqual([]);
 });
 
 test("what is not for this place: 404 names the path, 405 and GET say what to do, 415 names what is known", async () => {
@@ -146,7 +146,7 @@ test("damaged bodies are refused whole", async () => {
   ] as const) {
     expect(await codeOf(await receiver.post(body, { ...ndjson, "Content-Encoding": encoding }))).toEqual([400, "http_body_damaged"]);
   }
-  expect(receiver.records).toEqual([]);
+  expect(receiver.store.records).toEqual([]);
 });
 
 test("tokens: 401 without the right one, read again when the file changes, and nobody gets in while it is missing", async () => {
@@ -186,12 +186,12 @@ test("a token that is bound to sources brings no others: 403, nothing stored", a
   expect(await codeOf(await post("token-a", `${own("2")}\n${own("3", "app")}`))).toEqual([403, "source_refused"]);
   expect(await codeOf(await post("token-a", '{"foreign":true}'))).toEqual([403, "source_refused"]);
   expect((await post("token-b", own("4", "app"))).status).toBe(204);
-  expect(receiver.records.map((record) => record["message"])).toEqual(["1", "4"]);
+  expect(receiver.store.records.map((record) => record["message"])).toEqual(["1", "4"]);
 });
 
 test("503 with Retry-After, before anything is stored: a full spool, a source not running, a source that stops", async () => {
   await using receiver = await startReceiver();
-  receiver.accepting = false;
+  receiver.far.accepting = false;
   const full = await receiver.post("x");
   expect([full.headers.get("retry-after"), ...(await codeOf(full))]).toEqual(["5", 503, "http_not_accepting"]);
   await using idle = await startReceiver({}, { idle: true });
@@ -201,9 +201,9 @@ test("503 with Retry-After, before anything is stored: a full spool, a source no
 
 test("stop waits for what was handed on and answers it, and not for a body that never comes", async () => {
   await using receiver = await startReceiver();
-  receiver.hold();
+  receiver.store.hold();
   const answer = receiver.post("x");
-  await until(() => receiver.pending === 1, "the body is on its way");
+  await until(() => receiver.store.pending === 1, "the body is on its way");
   const { port } = new URL(receiver.url);
   const slow = connect(Number(port), "127.0.0.1");
   slow.on("error", () => {}); // it is cut
@@ -212,22 +212,22 @@ test("stop waits for what was handed on and answers it, and not for a body that 
   const stop = receiver.stop().then(() => (stopped = true));
   await until(async () => (await receiver.post("y").catch(() => undefined))?.status !== 204, "nothing new is taken");
   expect(stopped).toBe(false);
-  receiver.release();
+  receiver.store.release();
   expect((await answer).status).toBe(204);
   await stop;
-  expect(receiver.records.length).toBe(1);
+  expect(receiver.store.records.length).toBe(1);
   slow.destroy();
 });
 
 test("too many bodies at once are refused before they are read, and the room comes back", async () => {
   await using receiver = await startReceiver();
-  receiver.hold();
+  receiver.store.hold();
   const body = "x".repeat(12 * 1024 * 1024);
   const text = { "Content-Type": "text/plain", "Content-Encoding": "identity" };
   const held = Array.from({ length: 5 }, () => receiver.post(body, text));
-  await until(() => receiver.pending >= 5, "five are held");
+  await until(() => receiver.store.pending >= 5, "five are held");
   expect(await codeOf(await receiver.post(body, text))).toEqual([503, "http_overloaded"]);
-  receiver.release();
+  receiver.store.release();
   expect((await Promise.all(held)).map((answer) => answer.status)).toEqual([204, 204, 204, 204, 204]);
   expect((await receiver.post(body, text)).status).toBe(204);
 });
@@ -239,10 +239,10 @@ test("an answer that takes too long is 503, and says that the records may be the
     sleep: (ms: number, ...signals: AbortSignal[]) => (sleeps.push(ms), ms === 100_000 ? Promise.resolve() : systemDoors.clock.sleep(ms, ...signals)),
   };
   await using receiver = await startReceiver({}, { doors: { clock } });
-  receiver.hold();
+  receiver.store.hold();
   const answer = await receiver.post("x");
   expect([answer.headers.get("retry-after"), ...(await codeOf(answer))]).toEqual(["10", 503, "http_slow"]);
-  receiver.release();
+  receiver.store.release();
 });
 
 test("over TLS, with the certificate of the configuration", async () => {
@@ -266,7 +266,7 @@ test("a sender that asks first, as curl does with large bodies, is told to go on
   socket.write("a line\n");
   await until(() => heard.includes("HTTP/1.1 204 "), "the body is taken");
   socket.destroy();
-  expect(receiver.records.map((record) => record["message"])).toEqual(["a line"]);
+  expect(receiver.store.records.map((record) => record["message"])).toEqual(["a line"]);
 });
 
 test("an address in use ends the start, and check says so; so does a file that cannot be read", async () => {
