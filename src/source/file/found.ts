@@ -50,6 +50,7 @@ export async function findFiles(disk: Disk, globs: Globs, report: (fault: Fault,
       for (const result of results) {
         if (result === undefined) continue;
         matched.add(pattern.text);
+        if (result === "told") continue;
         const key = inodeKey(result.stat);
         if (!found.has(key)) found.set(key, result);
       }
@@ -67,13 +68,14 @@ async function realRoots(disk: Disk, globs: Globs): Promise<string[]> {
   return Promise.all([...roots].map((root) => disk.realpath(root).catch(() => root)));
 }
 
+/** A file; `told` when something is there that cannot be read and `report` knows why; undefined when nothing is there. */
 async function look(
   disk: Disk,
   path: string,
   pattern: Pattern,
   roots: readonly string[],
   report: (fault: Fault, detail: string) => void,
-): Promise<Found | undefined> {
+): Promise<Found | "told" | undefined> {
   try {
     const own = await disk.stat(path, false);
     if (own === undefined) return undefined;
@@ -81,21 +83,23 @@ async function look(
     if (own.kind === "directory" && pattern.everyName) return undefined;
     if (own.kind !== "symlink") {
       report(notRegular(path, own.kind), path);
-      return undefined;
+      return "told";
     }
     const target = await disk.realpath(path);
     if (!roots.some((root) => isBelow(target, root))) {
       report(symlinkRefused(path, target), path);
-      return undefined;
+      return "told";
     }
     const stat = await disk.stat(target, false);
     if (stat === undefined || (stat.kind === "directory" && pattern.everyName)) return undefined;
     if (stat.kind === "file") return { path, target, stat };
     report(notRegular(path, stat.kind), path);
+    return "told";
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") report(unreadable("look at", path, cause), path);
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    report(unreadable("look at", path, cause), path);
+    return "told";
   }
-  return undefined;
 }
 
 function isBelow(path: string, root: string): boolean {

@@ -79,6 +79,8 @@ test("what is no file, is missing or may not be listed is said with a path and a
   ]);
   expect(faults.every(({ hint }) => hint !== undefined && hint !== "")).toBe(true);
   expect((await find(dir, ["*"])).faults.map(({ message }) => message)).toEqual([`${dir.join("fifo.log")} is a pipe or device, not a file`]);
+  // It is there: that it is missing would be a lie.
+  expect((await find(dir, ["fifo.log", "x.log"])).faults.map(({ code }) => code)).toEqual(["file_not_regular", "file_not_regular"]);
 });
 
 test("a folder that may not be listed is a fault of its own", async () => {
