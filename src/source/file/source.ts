@@ -102,13 +102,14 @@ class FileSource implements Source {
   }
 
   status(): SourceStatus {
-    const files = [...(this.#catalog?.files.values() ?? [])].map((tracked) => ({
+    const followed = [...(this.#catalog?.files.values() ?? [])];
+    const files = followed.map((tracked) => ({
       path: tracked.path,
       identity: tracked.id,
       offset: tracked.durable.offset,
       size: Math.max(tracked.bytes, tracked.durable.offset),
     }));
-    const lag = files.reduce((sum, { offset, size }) => sum + size - offset, 0);
+    const lag = followed.reduce((sum, tracked) => sum + tracked.lagBytes, 0);
     const state = this.#state === "running" && files.length === 0 ? "waiting" : this.#state;
     return { state, lag_bytes: lag, files };
   }

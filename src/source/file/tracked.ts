@@ -154,6 +154,15 @@ export class Tracked {
     return grown;
   }
 
+  /**
+   * Bytes that are there and not durable. What has been looked at and is no whole line yet is not among them, nor what was
+   * skipped: a writer that pauses inside a line keeps nobody waiting, and must not be called a stall.
+   */
+  get lagBytes(): number {
+    const flying = this.inFlight > 0 || this.rejected ? this.readOffset - this.durable.offset : 0;
+    return flying + Math.max(0, this.bytes - this.readEnd);
+  }
+
   /** The bytes after the last line end, when all before them was read. */
   get restBytes(): number {
     return this.skipping ? 0 : this.readEnd - this.readOffset;
