@@ -22,13 +22,19 @@ const running = new Set<Bun.Subprocess>();
 process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130));
 
+/** Ends `child` when this process ends. */
+export function adopt<Child extends Bun.Subprocess>(child: Child): Child {
+  running.add(child);
+  void child.exited.then(() => running.delete(child));
+  return child;
+}
+
 /** Runs `command`, its output to the file `log` (dropped without). `exited` rejects when the exit code is not 0. */
 export function spawn(command: readonly string[], log?: string): Spawned {
   const output = log === undefined ? ("ignore" as const) : openSync(log, "a");
   const began = performance.now();
-  const child = Bun.spawn([...command], { stdin: "ignore", stdout: "ignore", stderr: output });
+  const child = adopt(Bun.spawn([...command], { stdin: "ignore", stdout: "ignore", stderr: output }));
   if (typeof output === "number") closeSync(output);
-  running.add(child);
   return { pid: child.pid, exited: finish(child, command, began, log), kill: (signal) => child.kill(signal) };
 }
 
@@ -43,7 +49,6 @@ async function finish(child: Bun.Subprocess, command: readonly string[], began: 
   const code = await child.exited;
   const wallSeconds = (performance.now() - began) / 1000;
   clearInterval(timer);
-  running.delete(child);
   if (code !== 0) throw new Error(`${command.join(" ")}: exit code ${code}${log === undefined ? "" : `\n${tail(log)}`}`);
   const usage = child.resourceUsage();
   return { cpuSeconds: Number(usage?.cpuTime.total ?? Number.NaN) / 1e6, wallSeconds, rssPeakBytes };

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { configured, inScratch, median, ready, Receiver, type Plan } from "./bench.ts";
 import { complete } from "./catchup.ts";
 import { kinds } from "./corpus/kind.ts";
-import { cpuSeconds, spawn, statusBytes } from "./process.ts";
+import { adopt, cpuSeconds, spawn, statusBytes } from "./process.ts";
 import type { Received } from "./receiver.ts";
 import type { Written } from "./writer.ts";
 
@@ -31,9 +31,11 @@ export async function steady(plan: Plan): Promise<Steady> {
     const { command, control, log } = configured(plan, folder, parts);
     const child = spawn(command, log);
     await ready(control, child.exited, 20);
-    const writer = Bun.spawn(
-      [process.execPath, join(import.meta.dir, "writer.ts"), "access", String(bytesPerSecond), String(plan.seconds + settleSeconds), path],
-      { stdout: "pipe", stderr: "inherit" },
+    const writer = adopt(
+      Bun.spawn(
+        [process.execPath, join(import.meta.dir, "writer.ts"), "access", String(bytesPerSecond), String(plan.seconds + settleSeconds), path],
+        { stdout: "pipe", stderr: "inherit" },
+      ),
     );
     await Bun.sleep(settleSeconds * 1000);
     const [cpuBefore, before] = [cpuSeconds(child.pid), performance.now()];
