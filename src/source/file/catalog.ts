@@ -56,6 +56,7 @@ export class Catalog {
   readonly #watched = new Map<string, { id: string; bytes: number; modifiedMs: number }>();
   readonly #descriptors: Descriptors;
   #first = true;
+  #settled = false;
 
   constructor(options: CatalogOptions) {
     this.#options = options;
@@ -67,8 +68,14 @@ export class Catalog {
     return this.#descriptors.open;
   }
 
+  /** Another `apply` of the same look would change nothing. */
+  get settled(): boolean {
+    return this.#settled && this.files.values().every((file) => file.fault === undefined);
+  }
+
   /** Takes in what a look has found. Faults of single files are reported, never thrown. */
   async apply(found: ReadonlyMap<string, Found>): Promise<void> {
+    this.#settled = true;
     const unknown: Found[] = [];
     const missing: Tracked[] = [];
     for (const file of this.files.values()) {
@@ -88,6 +95,7 @@ export class Catalog {
     this.#expire();
     for (const key of this.#watched.keys()) if (!found.has(key)) this.#watched.delete(key);
     for (const file of this.files.values()) if (file.fault !== undefined) this.#options.report(file.fault, file.path);
+    this.#settled = unknown.every((seen) => this.#byInode.has(inodeKey(seen.stat)));
     this.#first = false;
   }
 
@@ -131,6 +139,7 @@ export class Catalog {
 
   /** Gives a file up: it is not read any more, its position is kept for a while. Its descriptor is closed. */
   lose(file: Tracked, why: keyof typeof keptMs): void {
+    this.#settled = false;
     this.files.delete(file.id);
     if (this.#byInode.get(inodeKey(file)) === file) this.#byInode.delete(inodeKey(file));
     file.drained = true;

@@ -19,7 +19,7 @@ import { Catalog } from "./catalog.ts";
 import { check } from "./check.ts";
 import { schema, type FileConfig } from "./config.ts";
 import { Ledger } from "./faults.ts";
-import { findFiles, type Found, type Globs } from "./found.ts";
+import { Finder, type Found, type Globs } from "./found.ts";
 import { compile, compileExclude } from "./glob.ts";
 import { poll } from "./poll.ts";
 import { positionFromJson, type Position } from "./position.ts";
@@ -33,10 +33,12 @@ export const file: SourceKind<FileConfig> = {
   check: (config, context) => check(globsOf(config), context),
 };
 
-/** How often the loop wakes while nothing happens: what a line waits at most until it is read, while its file is busy. */
+/** What a line waits at most until it is read, while its file is busy. */
 const tickMs = 100;
 /** A look takes at most this share of the time, so that ten thousand files do not cost more than a few percent. */
 const lookShare = 30;
+/** A look that changed nothing is taken in all the same every so often: positions expire then. */
+const applyEvery = 600;
 /** Says that there was a first start, so that `start: end` never applies again. */
 const startedKey = "started";
 
@@ -52,7 +54,7 @@ export function globsOf(config: FileConfig): Globs {
 class FileSource implements Source {
   readonly #config: FileConfig;
   readonly #context: SourceContext;
-  readonly #globs: Globs;
+  readonly #finder: Finder;
   readonly #queue: Tracked[] = [];
   #catalog: Catalog | undefined;
   #state: SourceStatus["state"] = "starting";
@@ -60,6 +62,8 @@ class FileSource implements Source {
   #taking = false;
   #asleep: AbortController | undefined;
   #found: Map<string, Found> | undefined;
+  #looks = 0;
+  #applied: Map<string, Found> | undefined;
   #looking: Promise<void> | undefined;
   #looked = false;
   #nextLook = 0;
@@ -70,7 +74,7 @@ class FileSource implements Source {
   constructor(config: FileConfig, context: SourceContext) {
     this.#config = config;
     this.#context = context;
-    this.#globs = globsOf(config);
+    this.#finder = new Finder(context.doors.disk, globsOf(config), () => context.doors.clock.monotonic());
     this.#ledger = new Ledger(context.board, `sources.${context.name}`, context.once);
   }
 
@@ -83,8 +87,8 @@ class FileSource implements Source {
         if (broken !== undefined) throw broken;
         await this.#look(catalog, reader, signals);
         if (this.#now >= this.#nextPoll) {
-          await poll(catalog, reader, this.#config, this.#now, (tracked) => this.#enqueue(tracked));
-          this.#nextPoll = this.#now + tickMs;
+          const due = await poll(catalog, reader, this.#config, this.#now, (tracked) => this.#enqueue(tracked));
+          this.#nextPoll = Math.max(due, this.#now + tickMs);
         }
         const progress = await this.#turn(catalog, reader, signals);
         if (!progress && this.#context.once && (await this.#finished(catalog, reader))) break;
@@ -148,15 +152,19 @@ class FileSource implements Source {
     if (this.#found !== undefined) {
       const found = this.#found;
       this.#found = undefined;
-      await catalog.apply(found);
+      const due = this.#looks++ % applyEvery === 0;
+      if (due || found !== this.#applied || !catalog.settled) await catalog.apply(found);
+      this.#applied = found;
       this.#ledger.settle();
       reader.reportCuts();
       this.#looked = true;
+      this.#nextPoll = Math.min(this.#nextPoll, this.#now);
       this.#state = "running";
     }
-    if (this.#looking !== undefined || this.#now < this.#nextLook || (this.#looked && this.#context.once)) return;
+    if (this.#looking !== undefined || this.#now < this.#nextLook) return;
     const begun = this.#now;
-    this.#looking = findFiles(this.#context.doors.disk, this.#globs, (fault, detail) => this.#ledger.report(fault, detail))
+    this.#looking = this.#finder
+      .find((fault, detail) => this.#ledger.report(fault, detail))
       .then((found) => {
         if (!signals.stop.aborted) this.#found = found;
       })
@@ -165,7 +173,8 @@ class FileSource implements Source {
       })
       .finally(() => {
         const interval = this.#config.discover_interval;
-        this.#nextLook = begun + Math.min(Math.max(interval, (this.#now - begun) * lookShare), 10 * interval);
+        const pause = Math.min(Math.max(interval, (this.#now - begun) * lookShare), 10 * interval);
+        this.#nextLook = this.#context.once ? Number.POSITIVE_INFINITY : begun + pause;
         this.#looking = undefined;
         this.#wake();
       });
@@ -193,6 +202,7 @@ class FileSource implements Source {
       return false;
     }
     const turn = await reader.turn(tracked, buffer);
+    this.#nextPoll = Math.min(this.#nextPoll, this.#now + tickMs);
     if (turn !== "failed") tracked.fault = undefined;
     if (turn === "cut") {
       await catalog.cut(tracked);
@@ -200,7 +210,7 @@ class FileSource implements Source {
       this.#queue.push(tracked);
     } else {
       this.#leave(tracked);
-      if (turn === "failed") tracked.bytes = -1; // the next poll tries again
+      if (turn === "failed") tracked.bytes = -1; // the next look at it tries again
     }
     return turn !== "wait";
   }
@@ -250,14 +260,19 @@ class FileSource implements Source {
     return this.#queue.length === 0;
   }
 
+  /** Something has changed: the files that are due now are looked at within a tick. */
   #wake(): void {
+    this.#nextPoll = Math.min(this.#nextPoll, this.#now + tickMs);
     this.#asleep?.abort();
   }
 
   async #sleep(signals: Signals): Promise<void> {
     const asleep = new AbortController();
     this.#asleep = asleep;
-    await this.#context.doors.clock.sleep(tickMs, signals.stop, asleep.signal);
+    // A queue that cannot go on (its emits, the pool, an older generation) is woken by what it waits for, or else looked at again.
+    const due = this.#queue.length > 0 ? tickMs : Math.min(this.#nextPoll, this.#nextLook) - this.#now;
+    const ms = this.#looking === undefined ? Math.max(due, 1) : Math.min(tickMs, Math.max(due, 1));
+    await this.#context.doors.clock.sleep(ms, signals.stop, asleep.signal);
     this.#asleep = undefined;
   }
 }
