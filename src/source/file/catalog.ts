@@ -64,10 +64,6 @@ export class Catalog {
     this.#lost = new Map(options.positions);
   }
 
-  get openFiles(): number {
-    return this.#descriptors.open;
-  }
-
   /** Another `apply` of the same look would change nothing. */
   get settled(): boolean {
     return this.#settled && this.files.values().every((file) => file.fault === undefined);

@@ -18,10 +18,6 @@ export class Descriptors {
     this.#report = report;
   }
 
-  get open(): number {
-    return this.#open;
-  }
-
   get hasRoom(): boolean {
     return this.#open < this.#max;
   }

@@ -10,10 +10,8 @@ import type { Tracked } from "./tracked.ts";
 const batch = 64;
 /** A file that grew within the last ten seconds is looked at every tick. */
 const busyMs = 10_000;
-/** With up to this many open files, quiet ones are looked at twice a second: 0.12 % of a core. Waking for it costs 0.05 %. */
-const quietOpenMax = 250;
-/** With more, quiet ones are left to the look at the globs; those without a name are looked at every second. */
-const quietMs = { few: 500, named: 10_000, unnamed: 1000 };
+/** Quiet ones are left to the look at the globs, which sees them grow; those without a name are looked at every second. */
+const quietMs = { named: 10_000, unnamed: 1000 };
 /** A deleted file is closed once it has not grown for this long: whoever writes it may not know yet that it is deleted. */
 const deletedMs = 5000;
 /** The same for one renamed out of the globs, which holds no space that its new name does not hold too. */
@@ -39,7 +37,7 @@ export async function poll(catalog: Catalog, reader: Reader, config: FileConfig,
       }
       if (stat.links === 0) file.state = "deleted";
       if (file.seen(stat, now)) enqueue(file);
-      file.lookAt = now + (now - file.grewAt < busyMs ? 0 : quietInterval(catalog.openFiles, file.named));
+      file.lookAt = now + (now - file.grewAt < busyMs ? 0 : file.named ? quietMs.named : quietMs.unnamed);
       await finish(file, catalog, reader, config, now);
     }
   }
@@ -55,11 +53,6 @@ async function look(file: Tracked): Promise<FileStat | undefined> {
     file.fault = unreadable("look at", file.path, cause);
     return undefined;
   }
-}
-
-function quietInterval(open: number, named: boolean): number {
-  if (open <= quietOpenMax) return quietMs.few;
-  return named ? quietMs.named : quietMs.unnamed;
 }
 
 /** What is owed to a file that is rotated away or deleted: its last line, then its end. */

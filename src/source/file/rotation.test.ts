@@ -20,20 +20,28 @@ import { file } from "./source.ts";
 
 let dir: Scratch;
 let spool: MemorySpool;
+let started: Running[] = [];
 
 beforeEach(async () => {
   dir = await scratch();
   spool = new MemorySpool();
 });
-afterEach(() => dir[Symbol.asyncDispose]());
+afterEach(async () => {
+  for (const running of started) await running[Symbol.asyncDispose]();
+  started = [];
+  await dir[Symbol.asyncDispose]();
+});
 
 const log = (): string => dir.join("app.log");
 const append = (name: string, ...lines: string[]): void => appendFileSync(dir.join(name), lines.map((line) => `${line}\n`).join(""));
 const many = (from: number, count: number): string[] => Array.from({ length: count }, (_, index) => `line ${from + index} ${"x".repeat(30)}`);
 
-function follow(glob = "app.log", config: Record<string, unknown> = {}, options: RunOptions = {}): Promise<Running> {
+async function follow(glob = "app.log", config: Record<string, unknown> = {}, options: RunOptions = {}): Promise<Running> {
   const include = glob.split(" ").map((name) => dir.join(name));
-  return startSource(file, { type: "file", include, discover_interval: "30ms", partial_line_after: "200ms", ...config }, spool, options);
+  const own = { type: "file", include, discover_interval: "30ms", partial_line_after: "200ms", ...config };
+  const running = await startSource(file, own, spool, options);
+  started.push(running);
+  return running;
 }
 
 /** Waits until the records are `lines`, whatever their order, and a little longer for what should not come. */
@@ -53,7 +61,7 @@ async function restart(running: Running, meanwhile: () => void, glob?: string, c
 }
 
 test("appended byte by byte, cut inside characters and line ends", async () => {
-  await using running = await follow();
+  const running = await follow();
   const bytes = Buffer.from("één\r\ntwo\n\nlast\n");
   writeFileSync(log(), "");
   for (const byte of bytes) {
@@ -67,7 +75,7 @@ test("appended byte by byte, cut inside characters and line ends", async () => {
 
 test("rename and create, several times between two looks: each generation whole, in order", async () => {
   append("app.log", "a1");
-  await using running = await follow("app.log*", { discover_interval: "500ms" });
+  const running = await follow("app.log*", { discover_interval: "500ms" });
   await arrive("a1");
   append("app.log", "a2");
   renameSync(log(), dir.join("app.log.1"));
@@ -82,7 +90,7 @@ test("rename and create, several times between two looks: each generation whole,
 
 test("renamed out of the globs: drained to its end, the new one afterwards", async () => {
   append("app.log", "a1");
-  await using running = await follow();
+  const running = await follow();
   await arrive("a1");
   spool.hold();
   renameSync(log(), dir.join("old"));
@@ -102,7 +110,7 @@ test("rename and create while we are down, the old name outside of the globs", a
   append("app.log", "a1");
   const running = await follow();
   await arrive("a1");
-  await using _again = await restart(running, () => {
+  await restart(running, () => {
     append("app.log", "a2");
     renameSync(log(), dir.join("app.log.1"));
     append("app.log", "b1");
@@ -120,13 +128,13 @@ test("rename and create while we are down, several times, with the old names in 
     append("app.log.1", "b1", "b2");
     append("app.log", "c1");
   };
-  await using _again = await restart(running, meanwhile, "app.log*");
+  await restart(running, meanwhile, "app.log*");
   await arrive("a1", "a2", "b1", "b2", "c1");
 });
 
 test("copytruncate: new content from 0, the copy is not read again", async () => {
   append("app.log", ...many(0, 100));
-  await using running = await follow("app.log*");
+  const running = await follow("app.log*");
   await arrive(...many(0, 100));
   copyFileSync(log(), dir.join("app.log.1"));
   await Bun.sleep(150); // the copy is seen while the original stands
@@ -146,14 +154,14 @@ test("copytruncate: what was not read yet is taken from the copy", async () => {
     truncateSync(log());
     append("app.log", ...many(1000, 300)); // past the old offset
   };
-  await using _again = await restart(running, meanwhile, "app.log*");
+  await restart(running, meanwhile, "app.log*");
   await until(() => spool.lines.length >= 450, "all arrive");
   expect(spool.texts.toSorted()).toEqual([...many(0, 150), ...many(1000, 300)].toSorted());
 });
 
 test("cut and grown past the old offset at once: new content from 0", async () => {
   append("app.log", ...many(0, 10));
-  await using _running = await follow();
+  await follow();
   await arrive(...many(0, 10));
   writeFileSync(
     log(),
@@ -166,7 +174,7 @@ test("cut and grown past the old offset at once: new content from 0", async () =
 
 test("cut to the same size: new content from 0", async () => {
   append("app.log", ...many(100, 10));
-  await using _running = await follow();
+  await follow();
   await arrive(...many(100, 10));
   writeFileSync(
     log(),
@@ -180,7 +188,7 @@ test("cut to the same size: new content from 0", async () => {
 test("two logs that begin alike are two logs, in one folder and beside each other", async () => {
   append("a.log", "started", "a2");
   append("b.log", "started", "b2");
-  await using _running = await follow("*.log *.err");
+  await follow("*.log *.err");
   await until(() => spool.lines.length === 4, "both");
   append("a.log.err", "started");
   append("a.log.err", "e2");
@@ -191,7 +199,7 @@ test("two logs that begin alike are two logs, in one folder and beside each othe
 test("deleted while lines are left: drained, closed and forgotten", async () => {
   spool.hold();
   append("app.log", "first");
-  await using running = await follow();
+  const running = await follow();
   await until(() => spool.bytesInFlight > 0, "it is open");
   append("app.log", ...many(0, 50));
   appendFileSync(log(), "no end");
@@ -210,7 +218,7 @@ test("deleted and made anew while we are down: from 0, also when the inode is us
     unlinkSync(log());
     append("app.log", ...many(70, 9));
   };
-  await using _again = await restart(running, meanwhile);
+  await restart(running, meanwhile);
   await arrive(...many(0, 5), ...many(70, 9));
 });
 
@@ -218,7 +226,7 @@ test("a symlink switched to another file: the old one is drained, the new one fo
   mkdirSync(dir.join("logs"));
   append("logs/one", "a1");
   symlinkSync(dir.join("logs", "one"), dir.join("logs", "current"));
-  await using _running = await follow("logs/current");
+  await follow("logs/current");
   await arrive("a1");
   append("logs/one", "a2");
   append("logs/two", "b1");
@@ -228,7 +236,7 @@ test("a symlink switched to another file: the old one is drained, the new one fo
 });
 
 test("a folder that is not there yet is found when it comes", async () => {
-  await using running = await follow("sub/*/app.log");
+  const running = await follow("sub/*/app.log");
   await until(() => running.board.reasons().length === 1, "it is missed");
   expect(running.board.reasons()[0]).toMatchObject({ code: "file_no_match", severity: "degraded" });
   mkdirSync(dir.join("sub", "x"), { recursive: true });
@@ -239,7 +247,7 @@ test("a folder that is not there yet is found when it comes", async () => {
 
 test("the last line of a live file waits for its end, that of a rotated one does not", async () => {
   appendFileSync(log(), "a1\nhalf");
-  await using running = await follow();
+  const running = await follow();
   await arrive("a1");
   await Bun.sleep(400);
   expect(spool.lines.length).toBe(1);
@@ -259,7 +267,7 @@ test("start: end takes what is there as read, also after a restart, and later fi
     appendFileSync(log(), "lf\n");
     append("later.log", "l1");
   };
-  await using _again = await restart(running, meanwhile, "*.log", { start: "end" });
+  await restart(running, meanwhile, "*.log", { start: "end" });
   await until(() => spool.lines.length === 2, "both");
   expect(spool.texts.toSorted()).toEqual(["half", "l1"]);
 });
@@ -267,7 +275,7 @@ test("start: end takes what is there as read, also after a restart, and later fi
 test("start: end with nothing there yet: what comes is new, also after a restart", async () => {
   const running = await follow("*.log", { start: "end" });
   await until(() => spool.positions.size === 1, "the start is committed");
-  await using _again = await restart(running, () => append("app.log", "a1"), "*.log", { start: "end" });
+  await restart(running, () => append("app.log", "a1"), "*.log", { start: "end" });
   await arrive("a1");
 });
 
@@ -275,7 +283,7 @@ test("ignore_older leaves old files alone until they are written again", async (
   append("app.log", "a1");
   expect(Bun.spawnSync(["touch", "-d", "2 days ago", log()]).exitCode).toBe(0);
   append("b.log", "b1");
-  await using _running = await follow("*.log", { ignore_older: "1d" });
+  await follow("*.log", { ignore_older: "1d" });
   await arrive("b1");
   append("app.log", "a2");
   await arrive("b1", "a1", "a2");
@@ -284,7 +292,7 @@ test("ignore_older leaves old files alone until they are written again", async (
 test("no more descriptors than open_files_max, and every file is read", async () => {
   const names = Array.from({ length: 20 }, (_, index) => `f${index}.log`);
   for (const name of names) append(name, `${name} 1`);
-  await using running = await follow("*.log", { open_files_max: 3 });
+  const running = await follow("*.log", { open_files_max: 3 });
   await until(() => spool.lines.length === 20, "the first lines");
   for (const name of names) append(name, `${name} 2`);
   await until(() => spool.lines.length === 40, "the second lines");
@@ -301,7 +309,7 @@ test("no more descriptors than open_files_max, and every file is read", async ()
 
 test("what becomes unreadable is reported once, retried, and cleared", async () => {
   append("app.log", "a1");
-  await using running = await follow("app.log");
+  const running = await follow("app.log");
   await arrive("a1");
   rmSync(log());
   mkdirSync(log());
@@ -316,7 +324,7 @@ test("what becomes unreadable is reported once, retried, and cleared", async () 
 
 test("with once, unfinished last lines are taken too, and a missing file is a failure", async () => {
   appendFileSync(log(), "a1\nhalf");
-  await using running = await follow("app.log missing.log", {}, { once: true });
+  const running = await follow("app.log missing.log", {}, { once: true });
   await running.done;
   expect(spool.lines.map(({ text, partial }) => [text, partial])).toEqual([
     ["a1", false],

@@ -5,9 +5,10 @@
  * has something to read. Nothing else runs beside it but the look itself (folders can be slow) and the emits, so no state is
  * ever changed from two sides. Turns are one buffer long and go round, so that a busy file never starves a quiet one.
  *
- * Files are watched by asking, not by file system events: an fstat in a batch costs 2.4 µs, and events would come once a
- * write (thirty thousand a second at 10 MB/s) and still could not be trusted. A file that grew lately is asked every 100 ms, a
- * quiet one less often the more files are open; the look at the globs, every `discover_interval`, sees quiet ones grow too.
+ * Files are watched by asking, not by file system events: an fstat in a batch costs 3 to 5 µs, and events would come once a
+ * write (thirty thousand a second at 10 MB/s) and still could not be trusted. A file that grew within ten seconds is asked
+ * every 100 ms by its descriptor; quiet ones are seen to grow by the look at the globs, every `discover_interval`. While all
+ * are quiet, that look is all that wakes the process. Measured: one file 0.2 %, a thousand 0.8 %, ten thousand 3 % of a core.
  *
  * Stopping: no read begins after `stop`; `run` returns once all that was emitted is durable.
  */

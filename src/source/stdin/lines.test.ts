@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import { array, assert, constantFrom, property } from "fast-check";
 import { LineCutter, type Lines } from "./lines.ts";
 
 const shown = (lines: readonly Lines[]): string[] =>
@@ -26,8 +26,8 @@ test("a line beyond the bound is cut at a character, its rest dropped, the next 
 });
 
 test("pieces of any size give the same lines", () => {
-  fc.assert(
-    fc.property(fc.array(fc.array(fc.constantFrom("a", "é", "\n", "bc"), { maxLength: 8 }), { maxLength: 30 }), (parts) => {
+  assert(
+    property(array(array(constantFrom("a", "é", "\n", "bc"), { maxLength: 8 }), { maxLength: 30 }), (parts) => {
       const text = parts.flat().join("");
       const bytes = Buffer.from(text);
       const cutter = new LineCutter(1000);
