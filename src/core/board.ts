@@ -24,7 +24,7 @@ export interface Board {
   raise(component: string, severity: Severity, fault: Fault, detail?: string): void;
   /** Clears what was raised under these names; without `code`, all of the component. */
   clear(component: string, code?: string, detail?: string): void;
-  /** Counts a fault that is over as soon as it happened (a damaged frame skipped, a line cut). */
+  /** Counts a fault that is over as soon as it happened (a damaged frame skipped, a line cut); logged once a minute at most. */
   count(component: string, fault: Fault, times?: number): void;
   reasons(): Reason[];
   /** Faults so far, by code. */
@@ -33,10 +33,14 @@ export interface Board {
   countOf(component: string): number;
 }
 
+/** The same passing fault is logged this often at most: a file of broken lines must not fill the journal with its own. */
+const tellMs = 60_000;
+
 export function createBoard(log: Log, now: () => number): Board {
   const standing = new Map<string, Reason>();
   const counts: Record<string, number> = {};
   const keyOf = (component: string, code: string, detail: string): string => `${component}\n${code}\n${detail}`;
+  const told = new Map<string, { atMs: number; more: number }>();
   const perComponent = new Map<string, number>();
   const add = (component: string, code: string, times: number): void => {
     counts[code] = (counts[code] ?? 0) + times;
@@ -64,7 +68,16 @@ export function createBoard(log: Log, now: () => number): Board {
     },
     count(component, fault, times = 1) {
       add(component, fault.code, times);
-      log.warn(fault.message, { component, code: fault.code, hint: fault.hint });
+      const key = keyOf(component, fault.code, "");
+      const nowMs = now();
+      const before = told.get(key);
+      const more = (before?.more ?? 0) + times;
+      if (before !== undefined && nowMs - before.atMs < tellMs) {
+        told.set(key, { atMs: before.atMs, more });
+        return;
+      }
+      told.set(key, { atMs: nowMs, more: 0 });
+      log.warn(fault.message, { component, code: fault.code, hint: fault.hint, ...(more > 1 ? { times: more } : {}) });
     },
     reasons: () => [...standing.values()],
     counts: () => ({ ...counts }),

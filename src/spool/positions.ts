@@ -7,23 +7,28 @@
  */
 import type { Json, PositionDelta } from "../core/contract.ts";
 import type { Disk } from "../core/disk.ts";
-import { Fault } from "../core/fault.ts";
-import { version as formatVersion, type GroupDelta } from "./format.ts";
+import { excerpt, Fault } from "../core/fault.ts";
+import { deltaIn, version as formatVersion, type GroupDelta } from "./format.ts";
 
 export interface Checkpoint {
   group: number;
   nextSequence: number;
   /** NDJSON bytes in all groups up to this one. */
   rawBytes: number;
+  /** Sequences below it that are missing were given up for room (drops.ts). */
+  droppedTo: number;
   positions: Positions;
 }
 
-interface CheckpointFile {
+/** The JSON of a checkpoint. */
+export interface CheckpointFile {
   format: number;
   writer: string;
   group: number;
   next_sequence: number;
   raw_bytes: number;
+  /** Left out while nothing was ever given up. */
+  dropped_to?: number;
   positions: Record<string, Record<string, Json>>;
 }
 
@@ -38,13 +43,18 @@ export class Positions {
 
   /** What `source` has committed, by key. A live view. */
   of(source: string): ReadonlyMap<string, Json> {
-    return this.#sources.get(source) ?? new Map<string, Json>();
+    return this.#keysOf(source);
+  }
+
+  #keysOf(source: string): Map<string, Json> {
+    let known = this.#sources.get(source);
+    if (known === undefined) this.#sources.set(source, (known = new Map()));
+    return known;
   }
 
   apply(delta: GroupDelta): void {
     for (const [source, keys] of Object.entries(delta)) {
-      let known = this.#sources.get(source);
-      if (known === undefined) this.#sources.set(source, (known = new Map()));
+      const known = this.#keysOf(source);
       for (const [key, value] of Object.entries(keys)) {
         if (value === null) known.delete(key);
         else known.set(key, value as Json);
@@ -70,6 +80,7 @@ export async function writeCheckpoint(disk: Disk, path: string, writer: string, 
     group: checkpoint.group,
     next_sequence: checkpoint.nextSequence,
     raw_bytes: checkpoint.rawBytes,
+    ...(checkpoint.droppedTo === 0 ? {} : { dropped_to: checkpoint.droppedTo }),
     positions: checkpoint.positions.toJson(),
   };
   const json = JSON.stringify(value);
@@ -83,44 +94,52 @@ export async function writeCheckpoint(disk: Disk, path: string, writer: string, 
   if (count !== line.byteLength || !line.equals(back)) throw Object.assign(new Error("read back other bytes than were written"), { code: "EIO" });
 }
 
-/** The newer of the two checkpoints that is whole; undefined when none is. `damaged` counts files that are there and not whole. */
+/** Far beyond what is written (some hundred bytes a file followed): a file this long is none of ours and is not read into memory. */
+const checkpointBytesMax = 256 * 1024 * 1024;
+
+/**
+ * The newer of the two checkpoints that is whole; undefined when none is. `damaged` names those that are there and not whole
+ * (one that was never synced is empty, and no damage). Throws Fault `spool_future_format`.
+ */
 export async function readCheckpoints(
   disk: Disk,
   paths: readonly string[],
-): Promise<{ newest: (Checkpoint & { path: string }) | undefined; damaged: number }> {
+): Promise<{ newest: (Checkpoint & { path: string }) | undefined; damaged: string[] }> {
   let newest: (Checkpoint & { path: string }) | undefined;
-  let damaged = 0;
+  const damaged: string[] = [];
   for (const path of paths) {
-    const bytes = await readWhole(disk, path);
+    const bytes = await readWhole(disk, path, checkpointBytesMax);
     if (bytes === undefined || bytes.byteLength === 0) continue;
-    const value = parseLine(bytes);
+    const value = parseCheckpoint(bytes, path);
     if (value === undefined) {
-      damaged++;
+      damaged.push(path);
       continue;
     }
-    if (value.format > formatVersion) throw futureFormat(path, value.writer);
-    if (newest !== undefined && newest.group >= value.group) continue;
-    newest = { path, group: value.group, nextSequence: value.next_sequence, rawBytes: value.raw_bytes, positions: Positions.from(value.positions) };
+    const { group, next_sequence: nextSequence, raw_bytes: rawBytes, dropped_to: droppedTo = 0 } = value;
+    // Of one group there are two when segments were given up between them.
+    if (newest !== undefined && (newest.group > group || (newest.group === group && newest.droppedTo >= droppedTo))) continue;
+    newest = { path, group, nextSequence, rawBytes, droppedTo, positions: Positions.from(value.positions) };
   }
   return { newest, damaged };
 }
 
 /** A format from the future: refused, with the version that wrote it. */
-export function futureFormat(path: string, writer: string): Fault {
+export function futureFormat(path: string, writer: unknown): Fault {
+  const named = typeof writer === "string" && writer !== "" ? excerpt(writer, 64) : undefined;
   return new Fault({
     code: "spool_future_format",
     retry: "never",
-    message: `open spool: ${path} was written by logferry ${writer}, in a format this version does not know`,
-    hint: `install logferry ${writer} or later; nothing was changed`,
+    message: `open spool: ${path} was written by ${named === undefined ? "a later logferry" : `logferry ${named}`}, in a format this version does not know`,
+    hint: `install ${named === undefined ? "the version that wrote it" : `logferry ${named} or later`}; nothing was changed`,
   });
 }
 
-/** A whole small file; undefined when it is not there. */
-export async function readWhole(disk: Disk, path: string): Promise<Buffer | undefined> {
+/** A whole small file, of which at most `bytesMax` are read; undefined when it is not there. */
+export async function readWhole(disk: Disk, path: string, bytesMax: number): Promise<Buffer | undefined> {
   const found = await disk.stat(path);
-  if (found === undefined) return undefined;
+  if (found?.kind !== "file") return undefined;
   await using file = await disk.open(path, "read");
-  const bytes = Buffer.alloc(found.bytes);
+  const bytes = Buffer.alloc(Math.min(found.bytes, bytesMax));
   let length = 0;
   while (length < bytes.byteLength) {
     const count = await file.read(bytes.subarray(length), length);
@@ -134,14 +153,24 @@ function crcOf(json: string): string {
   return Bun.hash.crc32(json).toString(16).padStart(8, "0");
 }
 
-function parseLine(bytes: Buffer): CheckpointFile | undefined {
+/**
+ * The checkpoint in `bytes`, undefined when it is not whole. Throws Fault `spool_future_format`: in every version it is one
+ * line, its CRC in front, an object with `format` and `writer` in it.
+ */
+export function parseCheckpoint(bytes: Buffer, path: string): CheckpointFile | undefined {
   const text = bytes.toString("utf8");
   const end = text.indexOf("\n");
   const json = text.slice(9, end);
   if (end < 0 || text.slice(0, 9) !== `${crcOf(json)} `) return undefined;
+  let value: Partial<CheckpointFile> | null;
   try {
-    return JSON.parse(json) as CheckpointFile;
+    value = JSON.parse(json) as typeof value;
+    if (typeof value?.format !== "number") return undefined;
+    if (value.format <= formatVersion) deltaIn(value.positions);
   } catch {
-    return undefined;
+    return undefined; // a checksum that fits by chance over nonsense
   }
+  if (value.format > formatVersion) throw futureFormat(path, value.writer);
+  const counts = [value.group, value.next_sequence, value.raw_bytes];
+  return counts.every((count) => Number.isSafeInteger(count) && (count ?? -1) >= 0) ? (value as CheckpointFile) : undefined;
 }
