@@ -7,19 +7,54 @@
 import type { Board } from "../core/board.ts";
 import type { Chunk, Emit, Source, SourceContext, SourceKind, SpoolWriter, StreamFields } from "../core/contract.ts";
 import type { Doors } from "../core/doors.ts";
-import { Fault } from "../core/fault.ts";
+import { excerpt, Fault } from "../core/fault.ts";
 import type { Meter } from "../core/meter.ts";
 import { backoffMs } from "../core/retry.ts";
 import type { Signals } from "../core/signals.ts";
 import type { FullSourceStatus } from "../core/view.ts";
-import { createEncoder, type Encoder } from "../pipeline/encoder.ts";
+import { createEncoder, type Encoded, type Encoder } from "../pipeline/encoder.ts";
+
+/** What an encoder had to mend: counted by code, since the records are there, but not as they came. */
+const oddities: readonly { count: "invalidUtf8" | "truncated" | "keptAsText" | "timeRejected"; code: string; message: string; hint: string }[] = [
+  {
+    count: "invalidUtf8",
+    code: "record_not_utf8",
+    message: "records held bytes that are not UTF-8",
+    hint: "each became U+FFFD; let the writer log UTF-8",
+  },
+  {
+    count: "truncated",
+    code: "record_truncated",
+    message: "records were cut at line_bytes_max",
+    hint: "raise line_bytes_max if the rest of such lines matters",
+  },
+  {
+    count: "keptAsText",
+    code: "record_kept_as_text",
+    message: "JSON objects were kept as text in `message`",
+    hint: "some reader would stumble over them: a key twice, a lone surrogate, more than 64 levels or a number that is not finite",
+  },
+  {
+    count: "timeRejected",
+    code: "record_time_rejected",
+    message: "records say a time ten years back or a day ahead",
+    hint: "they lie in the partition of the time they were read; check the sender's clock",
+  },
+];
+
+function countOddities(board: Board, component: string, encoded: Encoded, file: string | undefined): void {
+  for (const { count, code, message, hint } of oddities) {
+    const place = file === undefined ? "" : ` (${excerpt(file, 200)})`;
+    if (encoded[count] > 0) board.count(component, new Fault({ code, retry: "never", message: `${message}${place}`, hint }), encoded[count]);
+  }
+}
 
 export interface SourceRunnerOptions {
   readonly kind: SourceKind;
   readonly config: unknown;
   readonly context: SourceContext;
   readonly fields: StreamFields;
-  readonly spool: SpoolWriter;
+  readonly spool: SpoolWriter & { dropped(source: string): { readonly records: number; readonly bytes: number } };
   readonly doors: Doors;
   readonly board: Board;
   readonly meter: Meter;
@@ -42,7 +77,7 @@ export class SourceRunner {
   #source: Source | undefined;
   #records = 0;
   #bytes = 0;
-  #lastReadMs: number | undefined;
+  #lastMs: number | undefined;
   #over: "done" | "failed" | undefined;
 
   constructor(options: SourceRunnerOptions) {
@@ -119,19 +154,23 @@ export class SourceRunner {
   }
 
   readonly #emit: Emit = async (chunk: Chunk) => {
-    const { spool, meter } = this.#options;
-    let records = 0;
+    const { spool, meter, board } = this.#options;
+    let encoded: Encoded | undefined;
     await spool.append(
       (frames) => {
-        records = this.#encoder.encode(chunk, frames).records;
+        encoded = this.#encoder.encode(chunk, frames);
       },
       this.name,
       chunk.position,
     );
+    const records = encoded?.records ?? 0;
     this.#records += records;
     this.#bytes += chunk.bytes.byteLength;
-    if (records > 0) this.#lastReadMs = chunk.readMs;
+    this.#lastMs = encoded?.lastMs ?? this.#lastMs;
     meter.source(this.name, records, chunk.bytes.byteLength);
+    // A line that the source itself has cut, it has counted itself.
+    const odd = encoded === undefined || chunk.truncated !== true ? encoded : { ...encoded, truncated: 0 };
+    if (odd !== undefined) countOddities(board, `sources.${this.name}`, odd, chunk.file);
   };
 
   /** Lets go of a source that was opened and never run. */
@@ -141,7 +180,8 @@ export class SourceRunner {
   }
 
   status(): FullSourceStatus {
-    const { kind, board } = this.#options;
+    const { kind, board, spool } = this.#options;
+    const dropped = spool.dropped(this.name);
     const own = this.#source?.status() ?? { state: this.#over ?? ("waiting" as const) };
     return {
       type: kind.type,
@@ -149,8 +189,10 @@ export class SourceRunner {
       ...own,
       records: this.#records,
       bytes: this.#bytes,
-      ...(this.#lastReadMs === undefined ? {} : { last_record_time: new Date(this.#lastReadMs).toISOString() }),
+      ...(this.#lastMs === undefined ? {} : { last_record_time: new Date(this.#lastMs).toISOString() }),
       faults: board.countOf(`sources.${this.name}`),
+      dropped_records: dropped.records,
+      dropped_bytes: dropped.bytes,
     };
   }
 }

@@ -19,7 +19,7 @@ interface Parts {
 }
 
 export function crossFindings(parts: Parts, tree: Tree): Finding[] {
-  return [...unknownSources(tree), ...sharedPlaces(parts.sinks, tree), ...sharedListeners(parts, tree), ...severalStdin(parts.sources)];
+  return [...unknownSources(tree), ...heldByRequired(parts.sinks, tree), ...sharedPlaces(parts.sinks, tree), ...sharedListeners(parts, tree), ...severalStdin(parts.sources)];
 }
 
 /** `from` names sources of this file; taken from the file itself, so that a source with another mistake still counts. */
@@ -35,6 +35,17 @@ function unknownSources(tree: Tree): Finding[] {
       if (typeof name !== "string" || names.includes(name) || isSpoiled(path, tree)) return [];
       return [{ path, code: "config_unknown_source", message: `there is no source \`${name}\``, hint: suggestion(name, names, "sources here") }];
     });
+  });
+}
+
+/** A required sink holds all it has not shipped: a bound beside that would be one that is not kept. */
+function heldByRequired(sinks: Components, tree: Tree): Finding[] {
+  return Object.entries(sinks).flatMap(([name, { config }]): Finding[] => {
+    const { required, hold_bytes } = mapOf(config);
+    const path = ["sinks", name, "hold_bytes"];
+    if (hold_bytes === undefined || required === false || isSpoiled(path, tree)) return [];
+    const hint = "add `required: false` to let this sink lose its oldest records, or remove `hold_bytes`";
+    return [{ path, code: "config_held_by_required", message: "needs `required: false`", hint }];
   });
 }
 

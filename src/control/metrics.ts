@@ -79,11 +79,17 @@ function sourceMetrics(registry: Registry): (sources: Status["sources"]) => void
   const lag = gauge(registry, "logferry_source_lag_bytes", "Bytes that are there and not yet durable in the spool.", ["source"]);
   const last = gauge(registry, "logferry_source_last_record_timestamp_seconds", "Time of the newest record of the source.", ["source"]);
   const faults = counter(registry, "logferry_source_faults_total", "Faults of the source so far.", ["source"]);
+  const droppedRecords = counter(registry, "logferry_source_dropped_records_total", "Records given up by a full spool before every sink had them.", [
+    "source",
+  ]);
+  const droppedBytes = counter(registry, "logferry_source_dropped_bytes_total", "Their bytes, as NDJSON.", ["source"]);
   return (sources) => {
     const all = Object.entries(sources);
     lag(all.map(([source, status]) => [{ source }, status.lag_bytes]));
     last(all.flatMap(([source, status]) => secondsOf({ source }, status.last_record_time)));
     faults(all.map(([source, status]) => [{ source }, status.faults]));
+    droppedRecords(all.map(([source, status]) => [{ source }, status.dropped_records ?? 0]));
+    droppedBytes(all.map(([source, status]) => [{ source }, status.dropped_bytes ?? 0]));
   };
 }
 
@@ -93,6 +99,8 @@ function spoolMetrics(registry: Registry): (spool: Status["spool"]) => void {
   const segments = gauge(registry, "logferry_spool_segments", "Segment files.");
   const first = gauge(registry, "logferry_spool_first_sequence", "Sequence of the oldest record held.");
   const last = gauge(registry, "logferry_spool_last_sequence", "Sequence of the newest durable record.");
+  const droppedRecords = counter(registry, "logferry_spool_dropped_records_total", "Records given up for room before every sink had them.");
+  const droppedBytes = counter(registry, "logferry_spool_dropped_bytes_total", "Their bytes, as NDJSON.");
   const paused = gauge(registry, "logferry_spool_paused", "1 while the spool takes nothing.", ["reason"]);
   return (spool) => {
     bytes([[{}, spool.bytes]]);
@@ -100,6 +108,8 @@ function spoolMetrics(registry: Registry): (spool: Status["spool"]) => void {
     segments([[{}, spool.segments]]);
     first([[{}, spool.first_sequence]]);
     last([[{}, spool.last_sequence]]);
+    droppedRecords([[{}, spool.dropped_records ?? 0]]);
+    droppedBytes([[{}, spool.dropped_bytes ?? 0]]);
     paused((["full", "no_space", "failing"] as const).map((reason) => [{ reason }, spool.paused === reason ? 1 : 0]));
   };
 }
@@ -113,6 +123,7 @@ function sinkMetrics(registry: Registry): (sinks: Status["sinks"]) => void {
   const batches = counter(registry, "logferry_sink_batches_total", "Batches delivered.", sink);
   const retries = counter(registry, "logferry_sink_retries_total", "Tries after the first one.", sink);
   const dead = gauge(registry, "logferry_sink_dead_records", "Records in the dead letter.", sink);
+  const dropped = counter(registry, "logferry_sink_dropped_records_total", "Records the spool gave up before this sink had them.", sink);
   const oldest = gauge(registry, "logferry_sink_oldest_undelivered_timestamp_seconds", "Time of the oldest record not delivered yet.", sink);
   const success = gauge(registry, "logferry_sink_last_success_timestamp_seconds", "When the sink last took a batch.", sink);
   return (sinks) => {
@@ -124,6 +135,7 @@ function sinkMetrics(registry: Registry): (sinks: Status["sinks"]) => void {
     batches(all.map(({ labels, status }) => [labels, status.batches]));
     retries(all.map(({ labels, status }) => [labels, status.retries]));
     dead(all.map(({ labels, status }) => [labels, status.dead]));
+    dropped(all.map(({ labels, status }) => [labels, status.dropped_records ?? 0]));
     oldest(all.flatMap(({ labels, status }) => secondsOf(labels, status.oldest_undelivered_time)));
     success(all.flatMap(({ labels, status }) => secondsOf(labels, status.last_success_time)));
   };

@@ -162,8 +162,15 @@ export interface FrameRef {
   readonly crc: number;
 }
 
-/** A piece of the log, in sequence order: a frame, or a run of sequences that damage has taken. */
-export type Piece = { readonly frame: FrameRef } | { readonly lost: { readonly firstSequence: number; readonly records: number } };
+/** A run of sequences that is not there: damage has taken it, or (`dropped`) it was given up for room. */
+export interface Lost {
+  readonly firstSequence: number;
+  readonly records: number;
+  readonly dropped?: true;
+}
+
+/** A piece of the log, in sequence order. */
+export type Piece = { readonly frame: FrameRef } | { readonly lost: Lost };
 
 /** The spool as a sink's delivery sees it. Nothing beyond the synced end is ever shown. */
 export interface SpoolReader {
@@ -178,7 +185,7 @@ export interface SpoolReader {
   pieces(sequence: number, limit: number): Promise<Piece[]>;
   /** Resolves once `nextSequence() > sequence`, or when a signal is aborted. */
   grown(sequence: number, ...signals: AbortSignal[]): Promise<void>;
-  /** The frame's payload, one zstd frame, its CRC checked. Rejects with Fault `spool_frame_corrupt` (never): the records are lost. */
+  /** The frame's payload, one zstd frame, its CRC checked. Rejects with Fault `spool_frame_corrupt` or `spool_frame_dropped` (never): the records are lost. */
   payload(frame: FrameRef): Promise<Uint8Array>;
   /** True while the spool wants room: open batches are to be closed and shipped now. */
   pressed(): boolean;
@@ -253,6 +260,9 @@ export interface Delivery {
   readonly retryMsMax: number;
   readonly concurrency: number;
   readonly start: "oldest" | "now";
+  /** False: rather than filling the spool it loses its oldest, beyond `holdBytes` on disk (default: once the spool is full). */
+  readonly required?: boolean;
+  readonly holdBytes?: number;
 }
 
 /** A kind of sink. One folder, one line in sink/registry.ts. */
@@ -278,6 +288,8 @@ export interface SinkStatus {
   batches: number;
   retries: number;
   dead: number;
+  /** Records the spool gave up before this sink had them, as far as it has come to know. */
+  dropped_records?: number;
   last_success_time?: string;
   last_fault?: { code: string; message: string; hint: string; time: string };
 }
@@ -291,6 +303,9 @@ export interface SpoolStatus {
   oldest_record_time?: string;
   /** Why it takes nothing now, `""` while it does. */
   paused: "" | "full" | "no_space" | "failing";
+  /** Given up for room since the start of the process, though some sink had not confirmed them; bytes are NDJSON. */
+  dropped_records?: number;
+  dropped_bytes?: number;
 }
 
 // ── check ────────────────────────────────────────────────────────────────────────────────────────────────────────

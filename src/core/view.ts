@@ -16,6 +16,9 @@ export interface FullSourceStatus extends SourceStatus {
   last_record_time?: string;
   /** Faults of this source so far. */
   faults: number;
+  /** Given up by a full spool since the start, though some sink had not confirmed them; bytes are NDJSON. */
+  dropped_records?: number;
+  dropped_bytes?: number;
 }
 
 /** `GET /status`. Times are RFC 3339. */

@@ -147,7 +147,7 @@ class Runner<Config> implements SinkRunner {
       framesMax: () => this.#sink.framesMax?.(),
       lane: (partition, cut) => this.#laneFor(partition, cut),
       planned: (measured) => this.#plan(measured, signals),
-      lost: (records) => this.#scores.recordsLost(records),
+      lost: (records, dropped) => (dropped ? this.#scores.recordsDropped(records) : this.#scores.recordsLost(records)),
       onFault: (fault) => this.#scores.stand("plan", fault),
       passed: (force) => this.#passed(force),
     });
@@ -305,7 +305,8 @@ class Runner<Config> implements SinkRunner {
     const made = await remake(plan, trouble, reader, context.doors.compress);
     if (made === undefined) return undefined;
     if (made.lost > 0) this.#scores.recordsLost(made.lost);
-    else this.#scores.encodedAnew(plan);
+    if (made.dropped > 0) this.#scores.recordsDropped(made.dropped);
+    if (made.lost + made.dropped === 0) this.#scores.encodedAnew(plan);
     if (made.body === undefined) {
       this.#lanes.remove(plan);
       await this.#journal.append({ kind: "cancelled", id: plan.id }, { kind: "passed", low: this.#low() });

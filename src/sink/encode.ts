@@ -31,10 +31,13 @@ const piecesAtOnce = 64;
 export class RecordsGone extends Error {
   override readonly name = "RecordsGone";
   readonly ranges: readonly Range[];
+  /** They were given up for room; else damage took them. */
+  readonly dropped: boolean;
 
-  constructor(ranges: readonly Range[], cause?: unknown) {
+  constructor(ranges: readonly Range[], cause?: unknown, dropped = false) {
     super(`${countOf(ranges)} records are gone from the spool`, { cause });
     this.ranges = ranges;
+    this.dropped = dropped;
   }
 }
 
@@ -95,7 +98,7 @@ async function* picksOf(ranges: readonly Range[], reader: SpoolReader): AsyncGen
       if (before.length > 0) throw new RecordsGone(before);
       const picks = within(ranges, Math.max(at, firstSequence), firstSequence + records - 1);
       at = firstSequence + records;
-      if (picks.length > 0 && "lost" in piece) throw new RecordsGone(picks);
+      if (picks.length > 0 && "lost" in piece) throw new RecordsGone(picks, undefined, piece.lost.dropped);
       if (picks.length > 0 && "frame" in piece) yield { frame: piece.frame, picks };
       if (at > end) return;
     }
@@ -108,13 +111,14 @@ async function payloadOf(frame: FrameRef, picks: readonly Range[], reader: Spool
   try {
     return await reader.payload(frame);
   } catch (cause) {
-    if (isCorrupt(cause)) throw new RecordsGone(picks, cause);
+    if (codeOf(cause) === "spool_frame_corrupt") throw new RecordsGone(picks, cause);
+    if (codeOf(cause) === "spool_frame_dropped") throw new RecordsGone(picks, cause, true);
     throw cause;
   }
 }
 
-function isCorrupt(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "spool_frame_corrupt";
+function codeOf(cause: unknown): unknown {
+  return cause instanceof Error && "code" in cause ? cause.code : undefined;
 }
 
 /** The NDJSON of a frame. Rejects with RecordsGone (of `picks`) when it is damaged. */

@@ -47,8 +47,8 @@ export interface PlannerOptions {
   readonly lane: (partition: string, signals: Signals) => Promise<string | undefined>;
   /** Makes the plan durable and hands it to its lane; undefined: nothing was left of it. */
   readonly planned: (measured: Measured) => Promise<void>;
-  /** Records that no one will have. */
-  readonly lost: (records: number) => void;
+  /** Records that no one will have: damage took them, or they were given up for room. */
+  readonly lost: (records: number, dropped: boolean) => void;
   /** Reading the spool failed and is tried again; undefined: it works again. */
   readonly onFault: (fault: Fault | undefined) => void;
   /** Called between pieces: what was passed without a delivery may be written down. Gives the ms after which it wants to be called again. */
@@ -156,18 +156,23 @@ export class Planner {
     const wanted = this.#uncovered(Math.max(this.#cursor, firstSequence), end - 1);
     let shares: Awaited<ReturnType<Assigner["shares"]>> = [];
     let lost = countOf(gone);
-    if ("lost" in piece) lost += countOf(wanted);
+    let dropped = false;
+    if ("lost" in piece) {
+      lost += countOf(wanted);
+      dropped = piece.lost.dropped ?? false;
+    }
     else if (wanted.length > 0) {
       try {
         shares = await this.#assigner.shares(piece.frame, wanted);
       } catch (cause) {
         if (!(cause instanceof RecordsGone)) throw cause;
         lost += countOf(cause.ranges);
+        dropped = cause.dropped;
       }
     }
     this.#cursor = end;
     if ((this.#covered.at(-1)?.[1] ?? -1) < end) this.#covered = [];
-    if (lost > 0) this.#options.lost(lost);
+    if (lost > 0) this.#options.lost(lost, dropped);
     const minMs = "frame" in piece ? piece.frame.minMs : 0;
     const nowMs = this.#options.doors.clock.monotonic();
     await this.#seal(
@@ -250,7 +255,7 @@ export class Planner {
         return { ...plan, lane, records: countOf(ranges), bytes, digest, minMs: draft.minMs };
       } catch (cause) {
         if (cause instanceof RecordsGone) {
-          lost(countOf(cause.ranges));
+          lost(countOf(cause.ranges), cause.dropped);
           ranges = subtract(ranges, cause.ranges);
           continue;
         }

@@ -12,8 +12,9 @@ import type { Plan } from "./ledger.ts";
 import { countOf, subtract } from "./ranges.ts";
 
 export interface Remade {
-  /** Records that are gone. */
+  /** Records that damage took, and that were given up for room. */
   readonly lost: number;
+  readonly dropped: number;
   /** What changes in the plan; undefined when nothing is left of it. */
   readonly body:
     | { readonly ranges: readonly Range[]; readonly records: number; readonly encoder: Encoder; readonly bytes: number; readonly digest: string }
@@ -25,15 +26,17 @@ export async function remake(plan: Plan, trouble: Error, reader: SpoolReader, co
   let ranges = plan.ranges;
   let encoder: Encoder = isEncoder(plan.encoder) ? plan.encoder : "recode/1";
   let lost = 0;
+  let dropped = 0;
   for (let cause: unknown = trouble; ;) {
     if (cause instanceof RecordsGone) {
-      lost += countOf(cause.ranges);
+      if (cause.dropped) dropped += countOf(cause.ranges);
+      else lost += countOf(cause.ranges);
       ranges = subtract(ranges, cause.ranges);
     }
-    if (ranges.length === 0) return { lost, body: undefined };
+    if (ranges.length === 0) return { lost, dropped, body: undefined };
     try {
       const measured = await measureBody(encodeBody({ ranges, codec: plan.codec, encoder }, reader, compress));
-      return { lost, body: { ranges, records: countOf(ranges), encoder, ...measured } };
+      return { lost, dropped, body: { ranges, records: countOf(ranges), encoder, ...measured } };
     } catch (again) {
       // A frame that was cut cannot be copied; encoding anew takes what is left of it.
       if (again instanceof BodyChanged && encoder === "copy/1") encoder = "recode/1";

@@ -52,6 +52,8 @@ const retryKeys = () =>
     v.check(({ min, max }) => min <= max, "min must not be longer than max"),
   );
 
+const MiB = 1024 * 1024;
+
 /** The entries of every sink. */
 export const commonKeys = (defaults: BatchDefaults) => ({
   from: v.optional(
@@ -71,6 +73,18 @@ export const commonKeys = (defaults: BatchDefaults) => ({
   batch: v.optional(v.pipe(batchKeys(defaults), v.description("When a batch is closed: whichever of the two comes first.")), {}),
   retry: v.optional(v.pipe(retryKeys(), v.description("Waits between tries, with jitter. A batch is tried for as long as it takes.")), {}),
   concurrency: v.optional(v.pipe(count(1, 64), v.description("Batches in flight at once, each of another lane.")), 4),
+  required: v.optional(
+    v.pipe(
+      v.boolean("must be true or false"),
+      v.description(
+        "A sink with `false` loses its oldest records, counted, instead of filling the spool: beyond `hold_bytes`, or once the spool is full.",
+      ),
+    ),
+    true,
+  ),
+  hold_bytes: v.optional(
+    v.pipe(size(), v.minValue(MiB, "must be at least 1MiB"), v.description("With `required: false`, what the spool keeps for this sink at most, in bytes on disk.")),
+  ),
   start: v.optional(
     v.pipe(
       v.picklist(["oldest", "now"], "must be oldest or now"),
@@ -142,5 +156,7 @@ export function deliveryOf(config: CommonConfig & { readonly partition?: string;
     retryMsMax: config.retry.max,
     concurrency: config.concurrency,
     start: config.start,
+    ...(config.required ? {} : { required: false }),
+    ...(config.hold_bytes === undefined ? {} : { holdBytes: config.hold_bytes }),
   };
 }

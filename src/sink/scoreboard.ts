@@ -26,6 +26,7 @@ export class Scoreboard {
   #bytes = 0;
   #batches = 0;
   #retries = 0;
+  #dropped = 0;
   #lastSuccess: string | undefined;
   #lastFault: SinkStatus["last_fault"];
 
@@ -74,6 +75,17 @@ export class Scoreboard {
       "spool_records_lost",
       `${records} records were gone from the spool before this sink had them`,
       "see the spool's own faults, and spool verify, for what took them",
+      records,
+    );
+  }
+
+  /** Given up by the spool for room: told once for each run of them, counted by the record. */
+  recordsDropped(records: number): void {
+    this.#dropped += records;
+    this.count(
+      "spool_records_dropped",
+      `${records} records were given up by the full spool before this sink had them`,
+      "mend the sink, or give the spool more room (spool.max_bytes, hold_bytes): what is gone does not come again",
       records,
     );
   }
@@ -136,6 +148,7 @@ export class Scoreboard {
       batches: this.#batches,
       retries: this.#retries,
       dead: 0,
+      dropped_records: this.#dropped,
       ...(this.#lastSuccess === undefined ? {} : { last_success_time: this.#lastSuccess }),
       ...(this.#lastFault === undefined ? {} : { last_fault: this.#lastFault }),
     };

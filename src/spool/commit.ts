@@ -12,6 +12,7 @@ import type { PositionDelta, Frames, SpoolStatus, SpoolWriter } from "../core/co
 import { Fault } from "../core/fault.ts";
 import { backoffMs } from "../core/retry.ts";
 import { Changed } from "../core/signals.ts";
+import type { BySource } from "./drops.ts";
 import type { Gather, Gathered, Waiter } from "./gather.ts";
 import type { Space } from "./space.ts";
 import { SegmentWriter, type Group } from "./writer.ts";
@@ -31,8 +32,8 @@ export interface CommitterOptions {
   readonly intervalMs: number;
   /** NDJSON bytes a group may gather. */
   readonly groupBytes: number;
-  /** Called with the seconds from a group's first record to its sync, before those who wait are told. */
-  readonly committed: (seconds: number) => void;
+  /** Called once a group counts, before those who wait are told: seconds from its first record to its sync, and whose records it holds. */
+  readonly committed: (seconds: number, sources: BySource) => void;
   /** Aborted: give up at once, what is not synced is not acknowledged. */
   readonly kill: AbortSignal;
 }
@@ -46,7 +47,8 @@ export class Committer implements SpoolWriter {
   readonly #arrived = new Changed();
   #flushing = false;
   #closed = false;
-  #failing = false;
+  /** Codes of the faults that a write failed with since the last one that worked. */
+  readonly #failing = new Set<string>();
   readonly #done: Promise<void>;
 
   constructor(options: CommitterOptions) {
@@ -64,7 +66,7 @@ export class Committer implements SpoolWriter {
 
   /** Why nothing is taken in now. */
   paused(): SpoolStatus["paused"] {
-    return this.#failing ? "failing" : this.#options.space.paused;
+    return this.#failing.size > 0 ? "failing" : this.#options.space.paused;
   }
 
   /** Resolves when everything appended so far is durable (or was rejected); takes nothing in any more. */
@@ -136,7 +138,7 @@ export class Committer implements SpoolWriter {
       for (const waiter of gathered.waiters) waiter.reject(closedFault());
       return;
     }
-    committed((doors.clock.monotonic() - gathered.sinceMs) / 1000);
+    committed((doors.clock.monotonic() - gathered.sinceMs) / 1000, gathered.sources);
     for (const waiter of gathered.waiters) waiter.resolve();
   }
 
@@ -148,12 +150,12 @@ export class Committer implements SpoolWriter {
       if (!(await space.reserve(SegmentWriter.bytesOf(group), () => writer.roll(), kill))) return false;
       try {
         await writer.write(group);
-        if (this.#failing) board.clear("spool");
-        this.#failing = false;
+        for (const code of this.#failing) board.clear("spool", code);
+        this.#failing.clear();
         return true;
       } catch (cause) {
         if (!(cause instanceof Fault)) throw cause;
-        this.#failing = true;
+        this.#failing.add(cause.code);
         board.raise("spool", "failing", cause);
         if (cause.code === "spool_no_space") await space.giveReserve();
       }

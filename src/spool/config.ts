@@ -13,8 +13,10 @@ export const spoolSchema = v.pipe(
     ),
     when_full: v.optional(
       v.pipe(
-        v.picklist(["block"], "must be block: sources wait until sinks made room"),
-        v.description("What a full spool does: `block` stops the sources until there is room."),
+        v.picklist(["block", "drop_oldest"], "must be block or drop_oldest"),
+        v.description(
+          "What a full spool does: `block` stops the sources until there is room, `drop_oldest` gives up the oldest segments once the sinks have made no room for a few seconds; what was lost is counted by source.",
+        ),
       ),
       "block",
     ),

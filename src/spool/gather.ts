@@ -7,6 +7,7 @@
 import type { Compress } from "../core/compress.ts";
 import type { Frames, OpenFrame, PositionDelta, Stream } from "../core/contract.ts";
 import { frameBytes, quarterMs, streamsOpen } from "../core/limits.ts";
+import { addAmount, type BySource } from "./drops.ts";
 import { addDelta } from "./positions.ts";
 import type { GroupDelta } from "./format.ts";
 import type { FrameBuffers } from "./buffers.ts";
@@ -31,6 +32,8 @@ export interface Gathered {
   readonly frames: GatheredFrame[];
   readonly delta: GroupDelta;
   readonly waiters: Waiter[];
+  /** Whose records it holds. */
+  readonly sources: BySource;
   /** When the first of it came, monotonic milliseconds. */
   readonly sinceMs: number;
 }
@@ -57,6 +60,10 @@ export class Gather {
   #delta: GroupDelta = {};
   #waiters: Waiter[] = [];
   #closedBytes = 0;
+  #closedRecords = 0;
+  #sources: BySource = new Map();
+  /** Records and bytes that were attributed to a source so far. */
+  #attributed = { records: 0, bytes: 0 };
   /** When the first of what is here came; undefined while there is nothing. */
   sinceMs: number | undefined;
   /** A frame has been filled: the group is worth writing. */
@@ -73,6 +80,12 @@ export class Gather {
     let bytes = this.#closedBytes;
     for (const frame of this.#open.values()) bytes += frame.length;
     return bytes;
+  }
+
+  #records(): number {
+    let records = this.#closedRecords;
+    for (const frame of this.#open.values()) records += frame.records;
+    return records;
   }
 
   empty(): boolean {
@@ -105,6 +118,10 @@ export class Gather {
   /** Counts what was just written towards this group. */
   add(source: string, delta: PositionDelta | undefined, waiter: Waiter, nowMs: number): void {
     if (delta !== undefined) addDelta(this.#delta, source, delta);
+    const records = this.#records();
+    const bytes = this.rawBytes();
+    addAmount(this.#sources, source, { records: records - this.#attributed.records, bytes: bytes - this.#attributed.bytes });
+    this.#attributed = { records, bytes };
     this.#waiters.push(waiter);
     this.sinceMs ??= nowMs;
   }
@@ -121,12 +138,15 @@ export class Gather {
       const { stream, mixed, records, length, minMs, maxMs } = frame;
       frames.push({ stream, mixed, records, rawBytes: length, minMs, maxMs, payload: frame.closed ?? this.#close(frame) });
     }
-    const group = { frames, delta: this.#delta, waiters: this.#waiters, sinceMs: this.sinceMs ?? 0 };
+    const group = { frames, delta: this.#delta, waiters: this.#waiters, sources: this.#sources, sinceMs: this.sinceMs ?? 0 };
     this.#frames = [];
     this.#open = new Map();
     this.#delta = {};
     this.#waiters = [];
     this.#closedBytes = 0;
+    this.#closedRecords = 0;
+    this.#sources = new Map();
+    this.#attributed = { records: 0, bytes: 0 };
     this.sinceMs = undefined;
     this.filled = false;
     return group;
@@ -150,6 +170,7 @@ export class Gather {
   #close(frame: Open): Promise<Uint8Array> {
     const payload = this.#compress.zstd(frame.bytes.subarray(0, frame.length), this.#level);
     this.#closedBytes += frame.length;
+    this.#closedRecords += frame.records;
     this.#open.delete(frame.key);
     frame.closed = payload.finally(() => this.#buffers.give(frame.bytes));
     frame.closed.catch(() => {}); // the committer awaits it and sees the rejection

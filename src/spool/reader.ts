@@ -1,8 +1,8 @@
 /**
  * The spool as sinks see it: pieces in sequence order, never beyond the synced end, and payloads with their CRC checked.
  *
- * Where sequences are missing (a damaged header, a segment that is gone) a `lost` piece stands for them, so that a reader
- * always gets on. Damaged bytes are counted and kept aside once.
+ * Where sequences are missing (a damaged header, a segment that is gone or was given up) a `lost` piece stands for them, so
+ * that a reader always gets on. Damaged bytes are counted and kept aside once.
  */
 import type { DiskFile } from "../core/disk.ts";
 import type { Doors } from "../core/doors.ts";
@@ -18,6 +18,8 @@ export interface ReaderState {
   nextSequence(): number;
   rawBytes(): number;
   pressed(): boolean;
+  /** Sequences below it that are missing were given up. */
+  droppedTo(): number;
   claim(sink: string, sequence: number): void;
 }
 
@@ -58,8 +60,10 @@ export class Reader implements SpoolReader {
       const segment = this.#segments.find(at);
       const until = segment?.firstSequence ?? this.nextSequence();
       if (at < until) {
-        pieces.push({ lost: { firstSequence: at, records: until - at } });
-        at = until;
+        const dropped = at < this.#state.droppedTo();
+        const end = dropped ? Math.min(until, this.#state.droppedTo()) : until;
+        pieces.push({ lost: { firstSequence: at, records: end - at, ...(dropped ? { dropped } : {}) } });
+        at = end;
         continue;
       }
       if (segment === undefined) break;
@@ -87,6 +91,7 @@ export class Reader implements SpoolReader {
       length = await readFully(await this.#file(frame.segment), bytes, frame.offset);
     } catch (cause) {
       void this.#forget(frame.segment);
+      if (this.#segments.find(frame.firstSequence)?.number !== frame.segment) throw droppedFault(path, frame);
       throw new Fault({
         code: "spool_read_failed",
         retry: "later",
@@ -146,6 +151,15 @@ export class Reader implements SpoolReader {
       // it could not be opened, or is closed already: nothing to free
     }
   }
+}
+
+function droppedFault(path: string, { firstSequence, records }: FrameRef): Fault {
+  return new Fault({
+    code: "spool_frame_dropped",
+    retry: "never",
+    message: `read segment ${path}: records ${firstSequence} to ${firstSequence + records - 1} were given up for room`,
+    hint: "the spool was full: mend the sink that lags, or raise spool.max_bytes",
+  });
 }
 
 function endOf(piece: Piece): number {

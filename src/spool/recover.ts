@@ -45,6 +45,8 @@ interface FoundSegment {
   readonly fileBytes: number;
 }
 
+  /** Sequences below it that are missing were given up for room. */
+  readonly droppedTo: number;
 /** Reads what is there and cuts the torn end. Throws Fault `spool_future_format` (never), or the disk's error. */
 export async function recover(doors: Doors, layout: Layout): Promise<Recovered> {
   const { newest, damaged } = await readCheckpoints(doors.disk, layout.positions);
@@ -86,6 +88,7 @@ async function findSegments(doors: Doors, layout: Layout, notes: Recovered["note
   }
   for (const number of numbers.sort((a, b) => a - b)) {
     const path = `${layout.segments}/${segmentName(number)}`;
+    droppedTo: newest?.droppedTo ?? 0,
     await using file = await doors.disk.open(path, "read");
     const { bytes } = await file.stat();
     const head = await firstHead(file, path, Math.min(bytes, headBytesMax));

@@ -1,6 +1,9 @@
 /** 8 MiB of real bytes on disk, given up when the disk is full so that journals and checkpoints can still be written. */
 import type { Disk } from "../core/disk.ts";
+import { errnoOf } from "../core/fault.ts";
 import { reserveBytes } from "../core/limits.ts";
+
+const partBytes = 1024 * 1024;
 
 export class Reserve {
   readonly #disk: Disk;
@@ -12,21 +15,31 @@ export class Reserve {
     this.#path = path;
   }
 
-  /** Takes it, or takes it back. Resolves false when the disk has no room for it. */
+  /** Whether an earlier process left it whole; it is then held again without needing room. */
+  async adopt(): Promise<boolean> {
+    const found = await this.#disk.stat(this.#path).catch(() => undefined);
+    this.held = (found?.bytes ?? 0) >= reserveBytes;
+    return this.held;
+  }
+
+  /**
+   * Takes it, or takes it back. Resolves false when there is no room for it, and leaves none of it behind then. A disk that
+   * refuses for another reason is no matter of room: whatever is written next fails, and says why.
+   */
   async take(): Promise<boolean> {
     if (this.held) return true;
     try {
       await using file = await this.#disk.open(this.#path, "write");
       const { bytes } = await file.stat();
-      const zeros = new Uint8Array(1024 * 1024);
       // Written, not only declared: a sparse file keeps no room.
-      for (let at = bytes; at < reserveBytes; at += zeros.byteLength)
-        await file.write([zeros.subarray(0, Math.min(zeros.byteLength, reserveBytes - at))], at);
+      const zeros = new Uint8Array(partBytes);
+      for (let at = bytes; at < reserveBytes; at += partBytes) await file.write([zeros.subarray(0, Math.min(partBytes, reserveBytes - at))], at);
       this.held = true;
-    } catch {
+      return true;
+    } catch (cause) {
       await this.release();
+      return !["ENOSPC", "EDQUOT"].includes(errnoOf(cause) ?? "");
     }
-    return this.held;
   }
 
   async release(): Promise<void> {

@@ -7,6 +7,7 @@
 import type { FrameRef, Piece } from "../core/contract.ts";
 import type { Disk } from "../core/disk.ts";
 import { Changed } from "../core/signals.ts";
+import { addAmount, type BySource } from "./drops.ts";
 import type { FrameHeader } from "./format.ts";
 import { segmentName } from "./layout.ts";
 import { scan } from "./scan.ts";
@@ -27,6 +28,8 @@ export interface Segment {
   readonly minMs: number;
   /** When it was ended, monotonic milliseconds; undefined while it grows. */
   endedMs: number | undefined;
+  /** Whose records are in it; undefined when an earlier process wrote it. */
+  sources?: BySource;
 }
 
 /** Indexes remembered: a walking sink each, and the newest. A 16 MiB segment of tiny frames has about 30,000 frames, 5 MB. */
@@ -88,6 +91,14 @@ export class Segments {
     index?.push(...group.frames.map((frame) => ({ frame })));
     segment.nextSequence = group.nextSequence;
     this.changed.notify();
+  }
+
+  /** Notes whose records the group just added to the newest segment holds. */
+  attribute(sources: BySource): void {
+    const segment = this.newest();
+    if (segment === undefined) return;
+    if (segment.firstGroup === segment.lastGroup) segment.sources = new Map();
+    if (segment.sources !== undefined) for (const [source, amount] of sources) addAmount(segment.sources, source, amount);
   }
 
   async remove(segment: Segment): Promise<void> {

@@ -2,11 +2,14 @@
  * Whether a group may be written: `max_bytes` is a hard ceiling for segments, `min_free_bytes` one for the file system.
  *
  * A full spool is backpressure: the group waits here until sinks made room or the disk has some again, and goes on by itself.
+ * With `drop_oldest`, and for what only sinks hold that are not required, the wait is bounded: sinks are asked to ship what
+ * they gather, and only once none of them has made room for `patienceMs` does the oldest segment go, one at a time.
  */
 import type { Board } from "../core/board.ts";
 import type { Doors } from "../core/doors.ts";
 import type { SpoolStatus } from "../core/contract.ts";
 import { Fault } from "../core/fault.ts";
+import { reserveBytes } from "../core/limits.ts";
 import { orAborted } from "../core/signals.ts";
 import type { Reserve } from "./reserve.ts";
 import type { Retain } from "./retain.ts";
@@ -21,12 +24,20 @@ export interface SpaceOptions {
   readonly dir: string;
   readonly maxBytes: number;
   readonly minFreeBytes: number;
+  /** A full spool gives up the oldest segments, whoever needs them. */
+  readonly dropOldest: boolean;
+  /** Two of these short of `maxBytes` sinks are asked to ship what they have, where waiting is bounded. */
+  readonly segmentBytes: number;
 }
 
 /** How often a full disk is looked at again; sinks wake us earlier when they have made room. */
 const lookMs = 500;
 /** Between two looks at the file system while it has plenty: the spool itself grows at most by a few groups in that time. */
 const freeLookMs = 1000;
+/** Between two tries to take the reserve back where the file system has room and yet refuses it. */
+const retakeMs = 3000;
+/** A sink that ships asks for room once a second (plan.ts) and needs a moment for a batch; one that is dead never makes any. */
+const patienceMs = 3000;
 
 const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
@@ -35,9 +46,20 @@ export class Space {
   paused: SpoolStatus["paused"] = "";
   #freeBytes = Infinity;
   #freeSeenMs = -Infinity;
+  /** The reserve that an earlier process left was looked for. */
+  #adopted = false;
+  #retakeMs = -Infinity;
+  /** Since when no sink has made room in a full spool, monotonic milliseconds. */
+  #stuckMs: number | undefined;
 
   constructor(options: SpaceOptions) {
     this.#options = options;
+  }
+
+  /** Sinks are to ship what they have gathered, so that segments may go. */
+  pressed(): boolean {
+    const { segments, maxBytes, segmentBytes, dropOldest } = this.#options;
+    return this.paused === "full" || (dropOldest && segments.heldBytes() + 2 * segmentBytes > maxBytes);
   }
 
   /** Resolves true when `bytes` may be written now, false when `kill` came first. `roll` ends the newest segment so that it may go. */
@@ -49,14 +71,9 @@ export class Space {
         this.#goOn();
         return true;
       }
-      if (fault.code === "spool_full") {
-        const before = this.#options.segments.heldBytes();
-        await this.#free(roll);
-        if (this.#options.segments.heldBytes() < before) continue;
-      }
+      if (fault.code === "spool_full" && (await this.#free(roll))) continue;
       this.#pause(fault);
-      const { doors, segments } = this.#options;
-      await orAborted(Promise.race([doors.clock.sleep(lookMs, kill), segments.changed.wait(kill)]), kill);
+      await this.#wait(kill);
     }
   }
 
@@ -77,43 +94,95 @@ export class Space {
     });
   }
 
+  /** Room for `bytes` beside `min_free_bytes` and the reserve, which is taken back before anything else is written. */
   async #diskFull(bytes: number): Promise<Fault | undefined> {
-    const { doors, reserve, dir, minFreeBytes } = this.#options;
-    const now = doors.clock.monotonic();
-    if (this.paused !== "" || now - this.#freeSeenMs >= freeLookMs || this.#freeBytes < minFreeBytes * 2) {
-      this.#freeBytes = (await doors.disk.space(dir)).freeBytes;
-      this.#freeSeenMs = now;
-    }
-    if (this.#freeBytes - bytes >= minFreeBytes) {
-      this.#freeBytes -= bytes;
-      if (!reserve.held) await reserve.take();
+    const { reserve, minFreeBytes } = this.#options;
+    if (!this.#adopted) await reserve.adopt();
+    this.#adopted = true;
+    await this.#look();
+    const missing = reserve.held ? 0 : reserveBytes;
+    if (this.#freeBytes - bytes - missing >= minFreeBytes && (await this.#takeReserve())) {
+      this.#freeBytes -= bytes + missing;
       return undefined;
     }
+    // Others fill the disk: journals and checkpoints, which make room, get what was kept for them.
+    if (this.#freeBytes < reserveBytes && reserve.held) await this.giveReserve();
+    return this.#diskFullFault();
+  }
+
+  async #takeReserve(): Promise<boolean> {
+    const { reserve, doors } = this.#options;
+    const now = doors.clock.monotonic();
+    if (!reserve.held && now < this.#retakeMs) return false;
+    if (await reserve.take()) return true;
+    // A quota: the file system says it has room, and only trying tells. Each try takes away for a moment what journals need.
+    this.#retakeMs = now + retakeMs;
+    return false;
+  }
+
+  async #look(): Promise<void> {
+    const { doors, dir, minFreeBytes, reserve } = this.#options;
+    const now = doors.clock.monotonic();
+    if (this.paused === "" && reserve.held && now - this.#freeSeenMs < freeLookMs && this.#freeBytes >= minFreeBytes * 2) return;
+    // A file system that cannot even say what is free fails the write that follows, and that is told.
+    this.#freeBytes = await doors.disk.space(dir).then(
+      ({ freeBytes }) => freeBytes,
+      () => Infinity,
+    );
+    this.#freeSeenMs = now;
+  }
+
+  #diskFullFault(): Fault {
+    const { dir, minFreeBytes } = this.#options;
     return new Fault({
       code: "spool_disk_full",
       retry: "later",
-      message: `append to spool: ${mib(this.#freeBytes)} free on the file system of ${dir}, spool.min_free_bytes keeps ${mib(minFreeBytes)}`,
-      hint: "free space on that file system, or lower spool.min_free_bytes; reading goes on by itself as soon as there is room",
+      message: `append to spool: ${mib(this.#freeBytes)} free on the file system of ${dir}, spool.min_free_bytes keeps ${mib(minFreeBytes)} and the reserve 8 MiB`,
+      hint: "free space on that file system (or raise the quota), or lower spool.min_free_bytes; reading goes on by itself as soon as there is room",
     });
   }
 
-  async #free(roll: () => Promise<void>): Promise<void> {
-    const { segments, retain } = this.#options;
+  /** Makes room as far as the rules allow; true when there is more than before. */
+  async #free(roll: () => Promise<void>): Promise<boolean> {
+    const { segments, retain, dropOldest, doors } = this.#options;
+    const before = segments.heldBytes();
     const newest = segments.newest();
     if (newest?.endedMs === undefined && newest !== undefined && newest.nextSequence <= retain.needed()) await roll();
     await retain.run(true);
+    if (segments.heldBytes() < before) {
+      this.#stuckMs = undefined;
+      return true;
+    }
+    const now = doors.clock.monotonic();
+    this.#stuckMs ??= now;
+    if (now - this.#stuckMs < patienceMs) return false;
+    return (await retain.drop("optional")) || (dropOldest && (await retain.drop("any")));
+  }
+
+  async #wait(kill: AbortSignal): Promise<void> {
+    const { doors, segments } = this.#options;
+    const over = new AbortController();
+    await orAborted(Promise.race([doors.clock.sleep(lookMs, kill, over.signal), segments.changed.wait(over.signal)]), kill);
+    over.abort(); // neither leaves a listener on `kill`, however long this lasts
   }
 
   #pause(fault: Fault): void {
     const reason = fault.code === "spool_full" ? "full" : "no_space";
-    if (this.paused !== reason) this.#options.board.clear("spool");
-    if (this.paused !== reason) this.#options.board.raise("spool", "failing", fault);
+    if (this.paused === reason) return;
+    this.#clear();
+    // A wait that is bounded needs nobody: what is lost at its end is told then.
+    const bounded = reason === "full" && this.#options.dropOldest;
+    if (!bounded) this.#options.board.raise("spool", "failing", fault);
     this.paused = reason;
   }
 
   #goOn(): void {
     if (this.paused === "") return;
     this.paused = "";
-    this.#options.board.clear("spool");
+    this.#clear();
+  }
+
+  #clear(): void {
+    for (const code of ["spool_full", "spool_disk_full"]) this.#options.board.clear("spool", code);
   }
 }

@@ -42,11 +42,16 @@ import { Reader } from "./reader.ts";
 import { recover, type Recovered } from "./recover.ts";
 import { Reserve } from "./reserve.ts";
 import { Retain } from "./retain.ts";
-import { Segments } from "./segments.ts";
+import { Drops, sourcesOf, type Amount } from "./drops.ts";
+import { Segments, type Segment } from "./segments.ts";
 import { Space } from "./space.ts";
 import { SegmentWriter } from "./writer.ts";
 
 export interface Spool extends SpoolWriter {
+/** How often `retain` is looked at: minutes do not matter to who keeps hours, a short one is for trying out. */
+const expireMsMin = 100;
+const expireMsMax = 60_000;
+
   readonly reader: SpoolReader;
   readonly layout: Layout;
   /** What `source` has committed, by key. */
@@ -57,6 +62,8 @@ export interface Spool extends SpoolWriter {
   /** Makes durable what was appended and takes nothing more; sinks go on reading. */
   seal(): Promise<void>;
   /** After `seal` and after the sinks: last checkpoint, lock given back. */
+  /** What of `source` was given up for room since the start of the process, though some sink had not confirmed it. */
+  dropped(source: string): Readonly<Amount>;
   close(): Promise<void>;
 }
 
@@ -77,6 +84,8 @@ export interface SpoolOptions {
 }
 
 /**
+  /** Those of them that are not required: bytes each may hold, Infinity for as much as there is room for. */
+  readonly holds?: ReadonlyMap<string, number>;
  * Opens the spool in `config.dir`, made when missing, and recovers what is there. Throws Fault `spool_locked`,
  * `spool_unusable`, `spool_future_format` (all never).
  */
@@ -137,17 +146,9 @@ class OpenSpool implements Spool {
     const segments = new Segments(doors.disk, layout.segments, (segment, at, length) => quarantine.keep(segment, at, length));
     for (const segment of recovered.segments) segments.add(segment);
     this.#segments = segments;
-    this.#retain = new Retain(segments, doors.clock, config.retain, options.sinks, (group) => this.#cover(group));
-    const space = new Space({
-      doors,
-      board,
-      segments,
-      retain: this.#retain,
-      reserve: new Reserve(doors.disk, layout.reserve),
-      dir: layout.dir,
-      maxBytes: config.max_bytes,
-      minFreeBytes: config.min_free_bytes,
-    });
+    this.#drops = this.#openDrops(recovered.droppedTo);
+    this.#retain = this.#openRetain();
+    const space = this.#openSpace();
     this.#writer = new SegmentWriter(
       {
         doors,
@@ -155,12 +156,16 @@ class OpenSpool implements Spool {
         segmentsDir: layout.segments,
         segmentBytes: segmentBytesOf(config),
         spoolId: identity.id,
+  readonly #drops: Drops<Segment>;
+  /** Tells the work beside the flow that the spool is closed. */
+  readonly #over = new AbortController();
         epoch: identity.epoch,
         writer: options.writer,
         counted: (delta, begun) => this.#counted(delta, begun),
       },
       recovered.tail,
     );
+  #checkpointDroppedTo = 0;
     this.#committer = new Committer({
       doors,
       board,
@@ -170,7 +175,10 @@ class OpenSpool implements Spool {
       intervalMs: config.commit_interval,
       // A group must fit into a small spool several times over, or it could never be written.
       groupBytes: Math.min(groupBytes, Math.floor(config.max_bytes / 4)),
-      committed: (seconds) => options.meter.commit(seconds),
+      committed: (seconds, sources) => {
+        segments.attribute(sources);
+        options.meter.commit(seconds);
+      },
       kill: options.kill,
     });
     this.reader = new Reader(doors, segments, quarantine, {
@@ -178,7 +186,8 @@ class OpenSpool implements Spool {
       epoch: identity.epoch,
       nextSequence: () => this.#writer.tail.nextSequence,
       rawBytes: () => this.#writer.tail.rawBytes,
-      pressed: () => space.paused === "full",
+      pressed: () => space.pressed(),
+      droppedTo: () => this.#drops.to,
       claim: (sink, sequence) => this.#claim(sink, sequence),
     });
     this.#report(recovered, identity);
@@ -229,33 +238,54 @@ class OpenSpool implements Spool {
   #counted(delta: GroupDelta, begun: boolean): void {
     this.#positions.apply(delta);
     // One checkpoint a segment, beside the flow: the next start then walks the headers of one or two segments only.
-    if (begun) this.#cover(this.#writer.tail.nextGroup - 1).catch((cause: unknown) => this.#cleanupFailed("write checkpoint", cause));
+    this.#cover(this.#writer.tail.nextGroup - 1).then(
+      () => this.#cleaned("write checkpoint", undefined),
+      (cause: unknown) => this.#cleaned("write checkpoint", cause),
+    );
+    // What a sink holds beyond its bound grows with every segment, whether it moves or not.
+    if ((this.#options.holds?.size ?? 0) > 0) void this.#retain.run(false);
   }
 
-  #cleanupFailed(operation: string, cause: unknown): void {
-    const hint = "check that spool.dir can be written; delivered segments stay until it works";
-    this.#options.board.raise("spool", "degraded", new Fault({ code: "spool_cleanup_failed", retry: "later", message: operation, hint, cause }));
+  #cleaned(operation: string, cause: unknown): void {
+    const { board } = this.#options;
+    if (cause === undefined) return board.clear("spool", "spool_cleanup_failed", operation);
+    const hint = "check that spool.dir can be written; segments stay until it works";
+    board.raise("spool", "degraded", new Fault({ code: "spool_cleanup_failed", retry: "later", message: operation, hint, cause }), operation);
   }
 
   #claim(sink: string, sequence: number): void {
     this.#retain.claim(sink, sequence);
-    this.#retain.run(false).then(
-      () => this.#options.board.clear("spool", "spool_cleanup_failed"),
-      (cause: unknown) => this.#cleanupFailed("remove delivered segments", cause),
-    );
+    void this.#retain.run(false);
   }
 
-  /** Makes sure that a checkpoint covers `group`: one at a time, each of all that is committed by then. */
-  #cover(group: number): Promise<void> {
+  /** Delivered segments go when their time is over, also when no sink says anything more. */
+  async #expire(): Promise<void> {
+    const { clock } = this.#options.doors;
+    const over = AbortSignal.any([this.#over.signal, this.#options.kill]);
+    while (!over.aborted) {
+      await this.#retain.run(false);
+      // Looked at now and then: what is delivered while we sleep is due `retain` later at the earliest.
+      await clock.sleep(Math.min(Math.max(this.#retain.dueMs() ?? Infinity, expireMsMin), this.#options.config.retain, expireMsMax), over);
+    }
+  }
+
+  /** Makes sure that a checkpoint covers `group` and what was given up: one at a time, each of all that is committed by then. */
+  #cover(group: number, droppedTo = 0): Promise<void> {
     this.#checkpointing = this.#checkpointing
       .catch(() => {}) // whoever asked for that one was told
       .then(async () => {
-        if (group <= this.#checkpointGroup) return;
+        if (group <= this.#checkpointGroup && droppedTo <= this.#checkpointDroppedTo) return;
         const [a, b] = this.layout.positions;
         const path = this.#checkpointPath === a ? b : a;
         const { nextGroup, nextSequence, rawBytes } = this.#writer.tail;
         const { disk } = this.#options.doors;
-        await writeCheckpoint(disk, path, this.#options.writer, { group: nextGroup - 1, nextSequence, rawBytes, positions: this.#positions });
+        await writeCheckpoint(disk, path, this.#options.writer, {
+          group: nextGroup - 1,
+          nextSequence,
+          rawBytes,
+          droppedTo: dropped,
+          positions: this.#positions,
+        });
         await disk.syncDirectory(this.layout.dir);
         this.#checkpointGroup = nextGroup - 1;
         this.#checkpointPath = path;
@@ -290,3 +320,13 @@ class OpenSpool implements Spool {
     });
   }
 }
+    const dropped = this.#drops.total();
+      dropped_records: dropped.records,
+      dropped_bytes: dropped.bytes,
+  dropped(source: string): Readonly<Amount> {
+    return this.#drops.of(source);
+  }
+
+    if (!begun) return;
+        const dropped = this.#drops.to;
+        this.#checkpointDroppedTo = dropped;
