@@ -90,6 +90,7 @@ async function openStages(config: Config, doors: Doors, log: Log, once: boolean,
     sinks: [...names, ...left],
     kill,
   });
+    holds: heldBytes(config),
   const stages: Stages = { config, doors, board, log, meter, spool, sinks: new Map(), sources: [] };
   try {
     for (const name of left) await keepClaim(stages, name);
@@ -107,6 +108,16 @@ async function closeStages({ sources, sinks, spool }: Stages): Promise<void> {
   for (const source of sources) await source[Symbol.asyncDispose]();
   for (const { runner } of sinks.values()) await runner[Symbol.asyncDispose]();
   await spool.close();
+/** Sinks that are not required, with what each may hold. */
+function heldBytes({ sinks }: Config): ReadonlyMap<string, number> {
+  const held = new Map<string, number>();
+  for (const [name, { kind, config }] of Object.entries(sinks)) {
+    const { required = true, holdBytes = Infinity } = kind.delivery(config);
+    if (!required) held.set(name, holdBytes);
+  }
+  return held;
+}
+
 }
 
 async function openView(stages: Stages): Promise<{ view: AgentView; control: Control }> {
