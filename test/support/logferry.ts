@@ -5,7 +5,8 @@ import type { Health, Status } from "../../src/core/view.ts";
 import { runProcess, startProcess, type Started } from "./process.ts";
 import { until } from "./until.ts";
 
-const { path: executable } = await ensureExecutable();
+/** Its path, for a command line of a test's own. */
+export const { path: executable } = await ensureExecutable();
 
 /** Merged over what every test wants: control on any port, a spool in the test's folder, quick commits. */
 export type TestConfig = Record<string, unknown> & { sources: Record<string, unknown>; sinks: Record<string, unknown> };
@@ -37,9 +38,9 @@ export interface Running extends Started {
   ready(): Promise<void>;
 }
 
-/** `logferry run` with a configuration already written. `socket` is its control socket. */
-export function startLogferry(configPath: string, socket: string, args: readonly string[] = []): Running {
-  const started = startProcess([executable, "run", "--config", configPath, ...args]);
+/** `logferry run` with a configuration already written. `socket` is its control socket. `before`: a command that runs the one behind it. */
+export function startLogferry(configPath: string, socket: string, args: readonly string[] = [], before: readonly string[] = []): Running {
+  const started = startProcess([...before, executable, "run", "--config", configPath, ...args]);
   const get = async (path: string): Promise<Response> => fetch(`http://localhost${path}`, { unix: socket });
   return {
     ...started,
