@@ -23,11 +23,7 @@ export function refused(answer: NetworkAnswer, operation: string, nowMs: number)
 
 function verdictOf(status: number, headers: Headers): Verdict {
   if (status === 400 || status === 413 || status === 422) {
-    return {
-      code: "http_refused",
-      retry: "poison",
-      hint: "the receiver refuses this data, its words are in the message; the batch is kept and offered again",
-    };
+    return { code: "http_refused", retry: "poison", hint: refusedHint(status) };
   }
   if (status === 401 || status === 403 || status === 407) {
     return { code: "http_unauthorized", retry: "denied", hint: unauthorizedHint(status) };
@@ -37,12 +33,23 @@ function verdictOf(status: number, headers: Headers): Verdict {
     return { code: "http_wrong_url", retry: "denied", hint: "check the path of url: nothing takes a POST there" };
   }
   if (status === 408 || status === 425 || status === 429 || status === 503) {
-    return { code: "http_busy", retry: "later", hint: "the receiver asks to wait; it is tried again by itself" };
+    return {
+      code: "http_busy",
+      retry: "later",
+      hint: "the receiver asks to wait and is tried again by itself; look at its own health if it stays so",
+    };
   }
   if (status >= 500) return { code: "http_server_error", retry: "later", hint: "look at the receiver's own log; it is tried again by itself" };
   if (status === 415)
     return { code: "http_unexpected_answer", retry: "denied", hint: "the receiver does not take this encoding; set codec to gzip or none" };
   return { code: "http_unexpected_answer", retry: "denied", hint: "the receiver does not take requests like this; its words are in the message" };
+}
+
+function refusedHint(status: number): string {
+  const kept = "the batch is kept and offered again until it is taken";
+  // Planned batches keep their size, so that a retry is the same request: only the receiver can let this one through.
+  if (status === 413) return `let the receiver take larger bodies; a smaller batch.bytes_max helps those planned from then on; ${kept}`;
+  return `the receiver objects to this data, in its own words in the message: mend it there, or look whether url is the right place; ${kept}`;
 }
 
 function unauthorizedHint(status: number): string {
@@ -64,7 +71,7 @@ export function unreachable(cause: unknown, place: string): Error {
     code: "http_unreachable",
     retry: "later",
     message: `reach ${place}`,
-    hint: "check the receiver, and the way to it: name, network, proxy, firewall, certificate; it is tried again by itself",
+    hint: "check the receiver, and the way to it: name, network, proxy, firewall, certificate; raise timeout if it is only slow; it is tried again by itself",
     cause,
   });
 }

@@ -88,7 +88,7 @@ function withoutAnswer(cause: unknown, { endpoint }: Place): Verdict {
     return {
       code: "s3_unreachable",
       retry: "later",
-      hint: `check the way to ${endpoint ?? "the S3 endpoint"}: name, network, proxy, firewall; it is tried again by itself`,
+      hint: `check that ${endpoint ?? "the S3 endpoint"} runs, and the way to it: name, network, proxy, firewall; it is tried again by itself`,
     };
   }
   if (/CredentialsProviderError|TokenProviderError/.test(name) || /credential/i.test(message)) {

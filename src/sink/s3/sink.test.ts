@@ -173,7 +173,7 @@ describe("what is wrong, in words", () => {
   test("a wrong secret", async () => {
     const fault = await put({ secret_access_key_file: dir.join("wrong") });
     expect(fault).toMatchObject({ code: "s3_access_denied", retry: "denied", hint: expect.stringContaining("secret access key") });
-    expect((fault as Error).message).toContain("put object raw/date=2026-11-23/hour=01/wrong.ndjson.zst: answered 403 SignatureDoesNotMatch");
+    expect((fault as Error).message).toContain("put object logs/raw/date=2026-11-23/hour=01/wrong.ndjson.zst: answered 403 SignatureDoesNotMatch");
     expect((fault as Error).message).not.toContain("not-the-secret");
   });
 

@@ -47,9 +47,9 @@ class S3Sink implements Sink {
       if (receipt !== undefined) return receipt;
     } catch (cause) {
       if (cause instanceof BodyFailed) throw cause.cause;
-      if (!signals.kill.aborted) throw toFault(cause, `put object ${key}`, { bucket, prefix, endpoint }, this.#context.doors.clock.now());
+      if (!signals.kill.aborted) throw toFault(cause, `put object ${bucket}/${key}`, { bucket, prefix, endpoint }, this.#context.doors.clock.now());
     }
-    throw new Fault({ code: "delivery_cut", retry: "later", message: `put object ${key}: cut by shutdown` });
+    throw new Fault({ code: "delivery_cut", retry: "later", message: `put object ${bucket}/${key}: cut by shutdown` });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
