@@ -10,6 +10,7 @@ import type { Board } from "../core/board.ts";
 import type { Doors } from "../core/doors.ts";
 import type { PositionDelta, Frames, SpoolStatus, SpoolWriter } from "../core/contract.ts";
 import { Fault } from "../core/fault.ts";
+import { giveBack } from "../core/lend.ts";
 import { backoffMs } from "../core/retry.ts";
 import { Changed } from "../core/signals.ts";
 import type { BySource } from "./drops.ts";
@@ -150,6 +151,7 @@ export class Committer implements SpoolWriter {
       if (!(await space.reserve(SegmentWriter.bytesOf(group), () => writer.roll(), kill))) return false;
       try {
         await writer.write(group);
+        for (const { payload } of group.frames) giveBack(payload);
         for (const code of this.#failing) board.clear("spool", code);
         this.#failing.clear();
         return true;

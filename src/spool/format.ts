@@ -15,6 +15,13 @@
  *     seal     (kind 4, after the group was synced; itself not synced) u64 group
  *
  * Sequences, sizes and times are below 2^53, so they are held in JavaScript numbers.
+ *
+ * What a reader of this version relies on in every later one, so that it can refuse with the name of the writer instead of
+ * taking a newer spool for a damaged one:
+ * - a block begins with magic, size, kind and version at these places and ends with the CRC-32 of all before;
+ * - the head is the first block of the file, is of kind 1 and has at most `headBytesMax` bytes;
+ * - its fields up to the writer stay where they are; a later version puts its own behind the writer.
+ * A later reader of this version's files has the version byte; nothing else in a block says what is in it.
  */
 import type { Stream } from "../core/contract.ts";
 
@@ -80,8 +87,14 @@ const prefixBytes = 12;
 const crcBytes = 4;
 /** No block is smaller, so a reader asks for this much first. */
 export const blockBytesMin = prefixBytes + crcBytes;
-/** Nothing real is larger: 8 MiB of gathered lines name far fewer positions. A damaged size must not make us allocate. */
+/**
+ * Nothing real is larger, so a damaged size must not make us allocate. A commit: 8 MiB of gathered lines name far fewer
+ * positions. A frame: its stream has a 16-bit length. A head: its writer has an 8-bit length, and later versions keep to it.
+ */
 export const blockBytesMax = 64 * 1024 * 1024;
+export const headBytesMax = 512;
+const frameBlockBytesMax = prefixBytes + 8 + 4 * 3 + 8 * 2 + 4 + 2 + 0xffff + crcBytes;
+const bytesMaxOf: readonly number[] = [0, headBytesMax, frameBlockBytesMax, blockBytesMax, blockBytesMin + 8];
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -129,11 +142,16 @@ class Cursor {
   }
   readU64(): number {
     this.at += 8;
-    return Number(this.view.getBigUint64(this.at - 8, true));
+    const value = Number(this.view.getBigUint64(this.at - 8, true));
+    if (!Number.isSafeInteger(value)) throw new RangeError("number beyond 2^53");
+    return value;
   }
   readMicros(): number {
     this.at += 8;
     return Number(this.view.getBigInt64(this.at - 8, true)) / 1000;
+  }
+  readJson(count: number): unknown {
+    return JSON.parse(decoder.decode(this.readRaw(count)));
   }
   readRaw(count: number): Uint8Array {
     if (this.at + count > this.bytes.byteLength - crcBytes) throw new RangeError("block shorter than its fields");
@@ -211,12 +229,14 @@ function encodeCommit(commit: Commit): Uint8Array {
   });
 }
 
-/** A block of a version this build does not know, named by whoever wrote it (its head). */
+/** A whole block of a version this build does not know. `writer` wrote it: the version its head names, undefined in other blocks. */
 export class FutureVersion extends Error {
   readonly found: number;
-  constructor(found: number) {
+  readonly writer: string | undefined;
+  constructor(found: number, writer: string | undefined) {
     super(`format version ${found} is newer than ${version}`);
     this.found = found;
+    this.writer = writer;
   }
 }
 
@@ -226,8 +246,8 @@ export function blockLength(bytes: Uint8Array, at: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, prefixBytes);
   if (view.getUint32(0, true) !== magic) return 0;
   const length = view.getUint32(4, true) + 8;
-  const kind = view.getUint8(8);
-  return length < blockBytesMin || length > blockBytesMax || kind < 1 || kind > 4 ? 0 : length;
+  const bytesMax = bytesMaxOf[view.getUint8(8)] ?? 0;
+  return length < blockBytesMin || length > bytesMax ? 0 : length;
 }
 
 /**
@@ -236,12 +256,21 @@ export function blockLength(bytes: Uint8Array, at: number): number {
  */
 export function decodeBlock(bytes: Uint8Array): Block | undefined {
   const end = bytes.byteLength - crcBytes;
+  if (end < prefixBytes) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(end, true) !== Bun.hash.crc32(bytes.subarray(0, end))) return undefined;
   const found = view.getUint8(9);
-  if (found > version) throw new FutureVersion(found);
+  const kind = view.getUint8(8);
+  if (found > version) {
+    const head = kind === kinds.head ? decodeFields(bytes, kind, 0) : undefined;
+    throw new FutureVersion(found, head?.kind === "head" ? head.writer : undefined);
+  }
+  return found === version ? decodeFields(bytes, kind, view.getUint16(10, true)) : undefined;
+}
+
+function decodeFields(bytes: Uint8Array, kind: number, flags: number): Block | undefined {
   try {
-    return decodeBody(view.getUint8(8), view.getUint16(10, true), new Cursor(bytes, prefixBytes));
+    return decodeBody(kind, flags, new Cursor(bytes, prefixBytes));
   } catch {
     return undefined; // a CRC that fits by chance over nonsense: damage like any other
   }
@@ -274,7 +303,7 @@ function decodeBody(kind: number, flags: number, cursor: Cursor): Block | undefi
       maxMs: cursor.readMicros(),
       payloadCrc: cursor.readU32(),
       mixed: (flags & flagMixed) !== 0,
-      stream: JSON.parse(decoder.decode(cursor.readRaw(cursor.readU16()))) as Stream,
+      stream: objectIn(cursor.readJson(cursor.readU16())),
     };
   }
   if (kind === kinds.commit) {
@@ -284,9 +313,21 @@ function decodeBody(kind: number, flags: number, cursor: Cursor): Block | undefi
       groupBytes: cursor.readU64(),
       nextSequence: cursor.readU64(),
       framesCrc: cursor.readU32(),
-      delta: JSON.parse(decoder.decode(cursor.readRaw(cursor.readU32()))) as GroupDelta,
-      previousDelta: JSON.parse(decoder.decode(cursor.readRaw(cursor.readU32()))) as GroupDelta,
+      delta: deltaIn(cursor.readJson(cursor.readU32())),
+      previousDelta: deltaIn(cursor.readJson(cursor.readU32())),
     };
   }
   return kind === kinds.seal ? { kind: "seal", group: cursor.readU64() } : undefined;
+}
+
+function objectIn(value: unknown): Record<string, never> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new TypeError("not an object");
+  return value as Record<string, never>;
+}
+
+/** Positions as a commit block or a checkpoint has them: objects in an object. Throws TypeError for anything else. */
+export function deltaIn(value: unknown): GroupDelta {
+  const delta = objectIn(value);
+  for (const keys of Object.values(delta)) objectIn(keys);
+  return delta;
 }

@@ -16,51 +16,78 @@ export interface Identity {
   epoch: string;
   /** The stored id belonged to another machine and was replaced. */
   copied: boolean;
+  /** The stored id is not that of the newest segment, and no copy explains it: somebody changed it. The stored one holds. */
+  changed: boolean;
+  /** What spool.json says now. */
+  file: IdentityFile;
 }
 
-interface IdentityFile {
+/** What spool.json says. In every version it is a JSON object with `format` and `writer`. */
+export interface IdentityFile {
   format: number;
   writer: string;
   spool_id: string;
   machine_id: string;
   epoch: string;
+  /** The id before a new one was taken, for as long as the newest segment has it. */
+  former_id?: string;
+  /** Sinks that have a journal here: one that is missing is lost, and the sink not new. */
+  sinks?: readonly string[];
 }
 
 /**
- * Reads `path`, makes what is missing, writes a new epoch durably. `known` is the id found in segments, used when the file is lost.
- * An empty `machineId` (no /etc/machine-id, as in many containers) is never taken for another machine.
+ * Makes what is missing, writes a new epoch durably. `stored` is what spool.json says; `known` the id found in segments, used
+ * when the file is lost. An empty `machineId` (no /etc/machine-id, as in many containers) is never taken for another machine.
  */
 export async function openIdentity(
   doors: { disk: Disk; random: Random },
   paths: { dir: string; identity: string },
-  options: { machineId: string; writer: string; known: string | undefined },
+  options: { stored: IdentityFile | undefined; machineId: string; writer: string; known: string | undefined },
 ): Promise<Identity> {
-  const stored = await readIdentity(doors.disk, paths.identity);
-  if (stored !== undefined && stored.format > formatVersion) throw futureFormat(paths.identity, stored.writer);
+  const { stored } = options;
   const copied = stored !== undefined && stored.machine_id !== "" && options.machineId !== "" && stored.machine_id !== options.machineId;
   const hex = (count: number): string => Buffer.from(doors.random.bytes(count)).toString("hex");
   const id = copied ? hex(16) : (stored?.spool_id ?? options.known ?? hex(16));
   const epoch = hex(4);
+  // Until a segment is begun under a new id, the newest head has the old one: that is no change by somebody else.
+  const former = copied ? (options.known ?? stored.spool_id) : options.known === stored?.former_id ? options.known : undefined;
   const value: IdentityFile = {
     format: formatVersion,
     writer: options.writer,
     spool_id: id,
     machine_id: options.machineId === "" ? (stored?.machine_id ?? "") : options.machineId,
     epoch,
+    ...(former === undefined ? {} : { former_id: former }),
+    ...(stored?.sinks === undefined ? {} : { sinks: stored.sinks }),
   };
-  await replaceFile(doors.disk, paths.dir, paths.identity, `${JSON.stringify(value, null, 2)}\n`);
-  return { id, epoch, copied };
+  await writeIdentity(doors.disk, paths, value);
+  const changed = !copied && stored !== undefined && options.known !== undefined && options.known !== id && options.known !== stored.former_id;
+  return { id, epoch, copied, changed, file: value };
 }
 
-async function readIdentity(disk: Disk, path: string): Promise<IdentityFile | undefined> {
-  const bytes = await readWhole(disk, path);
+/** Replaces spool.json, durably. */
+export function writeIdentity(disk: Disk, paths: { dir: string; identity: string }, value: IdentityFile): Promise<void> {
+  return replaceFile(disk, paths.dir, paths.identity, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Some hundred bytes and a name for each sink; a longer file is none of ours. */
+const identityBytesMax = 64 * 1024;
+
+/** What is stored; undefined when nothing is, `damaged` when it makes no sense. Throws Fault `spool_future_format`. */
+export async function readIdentity(disk: Disk, path: string): Promise<IdentityFile | "damaged" | undefined> {
+  const bytes = await readWhole(disk, path, identityBytesMax);
+  if (bytes === undefined) return undefined;
+  let value: Partial<IdentityFile> | null;
   try {
-    const value = JSON.parse(bytes?.toString("utf8") ?? "") as Partial<IdentityFile>;
-    if (!/^[0-9a-f]{32}$/.test(value.spool_id ?? "")) return undefined;
-    return { format: 1, writer: "", machine_id: "", epoch: "", ...value } as IdentityFile;
+    value = JSON.parse(bytes.toString("utf8")) as typeof value;
   } catch {
-    return undefined; // lost or torn: the segments know the id
+    return "damaged"; // the segments know the id
   }
+  if (typeof value?.format === "number" && value.format > formatVersion) throw futureFormat(path, value.writer);
+  const { spool_id, machine_id = "", former_id, writer = "", epoch = "", sinks } = value ?? {};
+  if (typeof spool_id !== "string" || !/^[0-9a-f]{32}$/.test(spool_id) || typeof machine_id !== "string") return "damaged";
+  const more = { ...(former_id === undefined ? {} : { former_id }), ...(Array.isArray(sinks) ? { sinks } : {}) };
+  return { format: formatVersion, spool_id, machine_id, writer, epoch, ...more };
 }
 
 /** Puts `content` at `path` whole or not at all: temp file, sync, rename, sync of the directory. */

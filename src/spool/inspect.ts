@@ -5,13 +5,14 @@
  */
 import type { Json, Stream } from "../core/contract.ts";
 import type { Disk, DiskFile } from "../core/disk.ts";
-import { Fault } from "../core/fault.ts";
+import { errnoOf, Fault } from "../core/fault.ts";
 import { systemCompress } from "../core/compress.ts";
-import { FutureVersion, type Head } from "./format.ts";
+import { FutureVersion, headBytesMax, type Head } from "./format.ts";
 import { GroupCollector, type FoundGroup } from "./groups.ts";
 import { layoutOf, segmentName, segmentNumber } from "./layout.ts";
+import { readIdentity } from "./identity.ts";
 import { futureFormat, Positions, readCheckpoints } from "./positions.ts";
-import { readFully, scan, type Item } from "./scan.ts";
+import { beginsAsOurs, readFully, scan, sealBytes, type Item } from "./scan.ts";
 
 /** A row of `spool ls`. Times are RFC 3339. */
 export interface SegmentRow {
@@ -47,8 +48,10 @@ interface Walked {
   head: Head | undefined;
   groups: FoundGroup[];
   damaged: { at: number; length: number }[];
-  /** Whether the successor's head asks for more bytes than there are. */
+  /** How many bytes the successor's head asks for beyond those there are. */
   missingBytes: number;
+  /** Where bytes begin that no write of ours left; undefined when there are none. */
+  foreignAt: number | undefined;
 }
 
 /** Segments from the oldest on. Throws Fault `spool_missing` (never) when there is no spool in `dir`. */
@@ -115,37 +118,64 @@ function sourceIs(record: Buffer, wanted: Buffer): boolean {
   }
 }
 
-/** Every CRC of every segment and checkpoint; nothing when all is well. */
+/** Every CRC of every segment, checkpoint and of the identity; nothing when all is well. Throws Fault as `listSegments`, and for a format from the future. */
 export async function* verifySpool(disk: Disk, dir: string): AsyncGenerator<Damage> {
   const layout = layoutOf(dir);
-  let previous: number | undefined;
+  const { newest, damaged } = await readCheckpoints(disk, layout.positions);
+  let expected: number | undefined;
+  let last = "";
+  const isThere = async (name: string): Promise<boolean> => (await disk.stat(`${layout.segments}/${name}`)) !== undefined;
   for await (const walked of walk(disk, dir)) {
-    const file = walked.name;
-    for (const { at, length } of walked.damaged)
-      yield { file, offset: at, code: "spool_block_corrupt", message: `${length} bytes are no whole block` };
-    if (walked.missingBytes > 0) {
-      yield { file, offset: walked.fileBytes, code: "spool_segment_short", message: `${walked.missingBytes} bytes are missing at its end` };
-    }
-    await using opened = await disk.open(`${layout.segments}/${file}`, "read");
-    let expected = walked.head?.firstSequence ?? previous;
-    for (const { header, payloadAt } of walked.groups.flatMap((group) => group.frames)) {
-      const { firstSequence, records } = header;
-      if (expected !== undefined && firstSequence !== expected) {
-        yield { file, offset: payloadAt, code: "spool_sequence_gap", message: `record ${firstSequence} stands where ${expected} is due` };
-      }
-      expected = firstSequence + records;
-      if ((await readFrame(opened, payloadAt, header)) !== undefined) continue;
-      yield {
-        file,
-        offset: payloadAt,
-        code: "spool_frame_corrupt",
-        message: `the payload of records ${firstSequence} to ${expected - 1} does not match its checksum`,
-      };
-    }
-    previous = expected;
+    yield* verifyBlocks(walked);
+    expected = yield* verifyFrames(disk, layout.segments, walked, (await isThere(last)) ? expected : undefined);
+    last = walked.name;
   }
-  const { damaged } = await readCheckpoints(disk, layout.positions);
-  if (damaged > 0) yield { file: "positions", offset: 0, code: "spool_checkpoint_damaged", message: `${damaged} of the two checkpoints not whole` };
+  // In a spool in use segments go while we look: then nothing can be said of what stood behind them.
+  if (newest !== undefined && expected !== undefined && newest.nextSequence > expected && (await isThere(last))) {
+    const message = `records ${expected} to ${newest.nextSequence - 1} are missing behind it: the checkpoint knows of them`;
+    yield { file: last, offset: 0, code: "spool_segment_missing", message };
+  }
+  for (const { name, why, code } of (await segmentFiles(disk, dir)).foreign) yield { file: name, offset: 0, code, message: why };
+  for (const path of damaged) yield { file: fileName(path), offset: 0, code: "spool_checkpoint_damaged", message: "the checkpoint is not whole" };
+  if ((await readIdentity(disk, layout.identity)) === "damaged")
+    yield { file: fileName(layout.identity), offset: 0, code: "spool_identity_damaged", message: "it is not whole" };
+}
+
+function* verifyBlocks(walked: Walked): Generator<Damage> {
+  const { name: file, damaged, missingBytes, fileBytes, foreignAt } = walked;
+  for (const { at, length } of damaged) yield { file, offset: at, code: "spool_block_corrupt", message: `${length} bytes are no whole block` };
+  if (missingBytes > 0) yield { file, offset: fileBytes, code: "spool_segment_short", message: `${missingBytes} bytes are missing at its end` };
+  if (foreignAt !== undefined) {
+    yield { file, offset: foreignAt, code: "spool_segment_long", message: `${fileBytes - foreignAt} bytes at its end are none of ours` };
+  }
+}
+
+/** Returns the sequence that is due in the next segment. */
+async function* verifyFrames(disk: Disk, dir: string, walked: Walked, due: number | undefined): AsyncGenerator<Damage, number | undefined> {
+  const { name: file } = walked;
+  await using opened = await disk.open(`${dir}/${file}`, "read");
+  let expected = due ?? walked.head?.firstSequence;
+  for (const { header, payloadAt } of walked.groups.flatMap((group) => group.frames)) {
+    const { firstSequence, records } = header;
+    if (expected !== undefined && firstSequence !== expected) {
+      yield { file, offset: payloadAt, code: "spool_sequence_gap", message: `record ${firstSequence} stands where ${expected} is due` };
+    }
+    expected = firstSequence + records;
+    if ((await readFrame(opened, payloadAt, header)) !== undefined) continue;
+    const message = `the payload of records ${firstSequence} to ${expected - 1} does not match its checksum`;
+    yield { file, offset: payloadAt, code: "spool_frame_corrupt", message };
+  }
+  return expected;
+}
+
+function fileName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** Sinks that have a journal in this spool, as spool.json says. */
+export async function readSinks(disk: Disk, dir: string): Promise<readonly string[]> {
+  const stored = await readIdentity(disk, layoutOf(dir).identity);
+  return typeof stored === "object" ? (stored.sinks ?? []) : [];
 }
 
 /** The positions a start would begin with: source → key → value. */
@@ -165,8 +195,25 @@ export async function readPositions(disk: Disk, dir: string): Promise<Record<str
 }
 
 async function* walk(disk: Disk, dir: string): AsyncGenerator<Walked> {
+  const { numbers } = await segmentFiles(disk, dir);
+  // One behind: how much of a segment counts stands in the head of the next.
+  let held: WalkedItems | undefined;
+  for (const number of numbers) {
+    const next = await walkSegment(disk, layoutOf(dir).segments, number);
+    if (next === undefined) continue; // delivered and removed while we looked, or a copy of another
+    // A head that names one before it says that this one was abandoned before anything in it counted.
+    if (held !== undefined && (next.head?.previousSegment ?? Infinity) >= held.number) yield await settle(disk, dir, held, next.head);
+    held = next;
+  }
+  if (held !== undefined) yield await settle(disk, dir, held, undefined);
+}
+
+type WalkedItems = Walked & { items: Item[] };
+
+/** Numbers of the segments, in order, and what else lies among them. Throws Fault `spool_missing` (never). */
+async function segmentFiles(disk: Disk, dir: string): Promise<{ numbers: number[]; foreign: { name: string; why: string; code: string }[] }> {
   const { segments } = layoutOf(dir);
-  if ((await disk.stat(segments)) === undefined) {
+  if ((await disk.stat(segments))?.kind !== "directory") {
     throw new Fault({
       code: "spool_missing",
       retry: "never",
@@ -174,20 +221,39 @@ async function* walk(disk: Disk, dir: string): AsyncGenerator<Walked> {
       hint: "name the folder with --dir, or the configuration with --config",
     });
   }
-  const numbers = (await disk.list(segments)).flatMap((name) => segmentNumber(name) ?? []).sort((a, b) => a - b);
-  // One behind: how much of a segment counts stands in the head of the next.
-  let held: (Walked & { items: Item[] }) | undefined;
-  for (const number of numbers) {
-    const next = await walkSegment(disk, segments, number);
-    if (next === undefined) continue; // delivered and removed while we looked
-    if (held !== undefined && next.head?.previousSegment !== undefined && next.head.previousSegment >= held.number) yield settle(held, next.head);
-    else if (held !== undefined && next.head === undefined) yield settle(held, undefined);
-    held = next;
+  const numbers: number[] = [];
+  const foreign: { name: string; why: string; code: string }[] = [];
+  for (const name of (await disk.list(segments)).toSorted()) {
+    const number = segmentNumber(name);
+    const kind = (await disk.stat(`${segments}/${name}`))?.kind;
+    if (number === undefined || kind !== "file") {
+      if (kind !== undefined) foreign.push({ name, why: "it is no segment", code: "spool_foreign_file" });
+      continue;
+    }
+    const head = await headOf(disk, `${segments}/${name}`);
+    if (head === "unreadable") foreign.push({ name, why: "the disk cannot read it", code: "spool_segment_unreadable" });
+    else if (head === undefined || head.segment === number) numbers.push(number);
+    else foreign.push({ name, why: `it is a copy of segment ${head.segment}`, code: "spool_foreign_file" });
   }
-  if (held !== undefined) yield settle(held, undefined);
+  return { numbers, foreign };
 }
 
-async function walkSegment(disk: Disk, dir: string, number: number): Promise<(Walked & { items: Item[] }) | undefined> {
+/** The head of a segment file; undefined when it is rotten, or the file is gone. */
+async function headOf(disk: Disk, path: string): Promise<Head | "unreadable" | undefined> {
+  try {
+    if ((await disk.stat(path)) === undefined) return undefined;
+    await using file = await disk.open(path, "read");
+    const { bytes } = await file.stat();
+    for await (const { block } of scan(file, 0, Math.min(bytes, headBytesMax))) return block?.kind === "head" ? block : undefined;
+    return undefined;
+  } catch (cause) {
+    if (cause instanceof FutureVersion) throw futureFormat(path, cause.writer);
+    if (errnoOf(cause) === "EIO") return "unreadable";
+    throw cause;
+  }
+}
+
+async function walkSegment(disk: Disk, dir: string, number: number): Promise<WalkedItems | undefined> {
   const name = segmentName(number);
   if ((await disk.stat(`${dir}/${name}`)) === undefined) return undefined;
   await using file = await disk.open(`${dir}/${name}`, "read");
@@ -196,21 +262,27 @@ async function walkSegment(disk: Disk, dir: string, number: number): Promise<(Wa
   try {
     for await (const item of scan(file, 0, bytes)) items.push(item);
   } catch (cause) {
-    if (cause instanceof FutureVersion) throw futureFormat(`${dir}/${name}`, "of a later version");
+    if (cause instanceof FutureVersion) throw futureFormat(`${dir}/${name}`, cause.writer);
     throw cause;
   }
   const head = items.flatMap(({ block }) => (block?.kind === "head" ? [block] : []))[0];
-  return { number, name, fileBytes: bytes, head, groups: [], damaged: [], missingBytes: 0, items };
+  return { number, name, fileBytes: bytes, head, groups: [], damaged: [], missingBytes: 0, foreignAt: undefined, items };
 }
 
-function settle(walked: Walked & { items: Item[] }, successor: Head | undefined): Walked {
+async function settle(disk: Disk, dir: string, walked: WalkedItems, successor: Head | undefined): Promise<Walked> {
   const named = successor?.previousSegment === walked.number ? successor.previousBytes : undefined;
   const collector = new GroupCollector();
   for (const item of walked.items) if (named === undefined || item.at < named) collector.add(item);
-  const groups = collector.finish();
+  const groups = collector.finish(named);
   const end = named ?? groups.at(-1)?.end ?? 0;
   const damaged = walked.items.filter((item) => item.block === undefined && item.at < end).map(({ at, length }) => ({ at, length }));
-  return { ...walked, groups, damaged, missingBytes: Math.max(0, (named ?? 0) - walked.fileBytes) };
+  const tailAt = walked.items.find(({ at, block }) => at === end && block?.kind === "seal") === undefined ? end : end + sealBytes;
+  let foreignAt: number | undefined;
+  if (walked.fileBytes > tailAt) {
+    await using file = await disk.open(`${layoutOf(dir).segments}/${walked.name}`, "read");
+    if (!(await beginsAsOurs(file, tailAt, walked.fileBytes))) foreignAt = tailAt;
+  }
+  return { ...walked, groups, damaged, missingBytes: Math.max(0, (named ?? 0) - walked.fileBytes), foreignAt };
 }
 
 async function readFrame(file: DiskFile, at: number, header: { payloadBytes: number; payloadCrc: number }): Promise<Buffer | undefined> {

@@ -7,22 +7,37 @@
  *     frames without a commit block        torn: cut off, nothing in it was acknowledged
  *     a commit block, payloads not whole,  torn (blocks of one write reach the disk in any order): cut off
  *       no seal and nothing after it
- *     the same with a seal or a later      rot: kept; the damaged frame is left out and reported when it is met
- *       group after it
+ *     the same with a seal, a later group  rot: kept; the damaged frame is left out and reported when it is met
+ *       after it, or a checkpoint of it
  *     a whole group without its seal       kept: written back in place and synced before anything is built on it, since
- *                                          after a failed sync the page cache shows what the disk may not have
+ *                                          after a failed sync the page cache shows what the disk may not have; then sealed
  *
  * Older segments count up to what the head of their successor says. A segment that its successor does not name was
  * abandoned before anything in it counted: removed. Cost: one block of every segment, and the headers of those since the checkpoint.
+ *
+ * What a crash cannot leave is damage: kept in quarantine/, counted, shown in health, and never a reason not to start.
+ *
+ *     a file that is no segment, or one    left where it is; its number is not used again
+ *       under another's number
+ *     a head that is rotten                read without it: what its frames say, and the heads beside it
+ *     a segment shorter than its           what is there counts, the rest is lost
+ *       successor's head says
+ *     bytes behind what counts that no     kept aside, cut off
+ *       write of ours begins with
+ *     records missing between segments,    lost; said at once, and again by every sink that comes there
+ *       or known only to the checkpoint
+ *     positions that no commit and no      what is known counts; those files are read again from an older place
+ *       checkpoint has
  */
 import type { DiskFile } from "../core/disk.ts";
 import type { Doors } from "../core/doors.ts";
-import type { GroupDelta, Head } from "./format.ts";
-import { FutureVersion } from "./format.ts";
+import { errnoOf } from "../core/fault.ts";
+import { encodeBlock, FutureVersion, headBytesMax, type GroupDelta, type Head } from "./format.ts";
 import { segmentName, segmentNumber, type Layout } from "./layout.ts";
 import { futureFormat, Positions, readCheckpoints } from "./positions.ts";
 import { GroupCollector, type FoundGroup } from "./groups.ts";
-import { readFully, scan } from "./scan.ts";
+import type { Quarantine } from "./quarantine.ts";
+import { beginsAsOurs, isSealAt, readFully, scan, sealBytes } from "./scan.ts";
 import type { Segment } from "./segments.ts";
 import type { Tail } from "./writer.ts";
 
@@ -30,11 +45,13 @@ export interface Recovered {
   readonly segments: Segment[];
   readonly tail: Tail;
   readonly positions: Positions;
+  /** Sequences below it that are missing were given up for room. */
+  readonly droppedTo: number;
   /** Which of the two files holds the newest checkpoint. */
   readonly checkpointPath: string | undefined;
   /** The id in the newest head, should spool.json be lost. */
   readonly knownId: string | undefined;
-  /** What was met on the way, for the log: `{ what: "torn tail", segment, bytes }`. */
+  /** What a crash left and is mended, for the log. */
   readonly notes: { code: string; message: string }[];
 }
 
@@ -45,26 +62,38 @@ interface FoundSegment {
   readonly fileBytes: number;
 }
 
-  /** Sequences below it that are missing were given up for room. */
-  readonly droppedTo: number;
-/** Reads what is there and cuts the torn end. Throws Fault `spool_future_format` (never), or the disk's error. */
-export async function recover(doors: Doors, layout: Layout): Promise<Recovered> {
+/** Reads what is there and cuts the torn end. Throws Fault `spool_future_format` (never) before anything was changed, or the disk's error. */
+export async function recover(doors: Doors, layout: Layout, quarantine: Quarantine): Promise<Recovered> {
   const { newest, damaged } = await readCheckpoints(doors.disk, layout.positions);
+  const { found, numbers } = await findSegments(doors, layout, quarantine);
   const notes: Recovered["notes"] = [];
-  if (damaged > 0) notes.push({ code: "spool_checkpoint_damaged", message: `open spool: ${damaged} of the two position checkpoints not whole` });
-  const found = await findSegments(doors, layout, notes);
-  const recovery = new Recovery(doors, layout, notes, newest?.positions ?? new Positions(), newest?.group ?? 0);
-  await recovery.run(found);
+  if (damaged.length > 0) {
+    // One is what a power cut during its write leaves. Both never are.
+    if (newest !== undefined) notes.push({ code: "spool_checkpoint_damaged", message: `open spool: ${damaged.join(" and ")} not whole` });
+    const hint = "the disk or somebody else changed it: positions are taken from the segments, as far as these reach";
+    for (const path of newest === undefined ? damaged : [])
+      await quarantine.keepWhole(path, { code: "spool_checkpoint_damaged", message: `open spool: ${path} is not whole`, hint });
+  }
+  const recovery = new Recovery(doors, layout, quarantine, notes, newest?.positions ?? new Positions(), newest?.group ?? 0);
+  await recovery.run(found, newest?.nextSequence ?? 0);
+  if (recovery.positionsGap || (newest === undefined && damaged.length > 0)) {
+    await quarantine.missing("positions-lost", {
+      code: "spool_positions_lost",
+      message: "open spool: positions of some sources are older than what was read",
+      hint: "what those sources read since is read again and arrives twice; look why the files beside spool.json were lost or put back",
+    });
+  }
   const last = recovery.segments.at(-1);
   const lastRaw = last === undefined ? 0 : last.rawBefore + last.rawBytes;
   return {
     segments: recovery.segments,
     positions: recovery.positions,
+    droppedTo: newest?.droppedTo ?? 0,
     checkpointPath: newest?.path,
     knownId: found.findLast((segment) => segment.head !== undefined)?.head?.spoolId,
     notes,
     tail: {
-      nextSegment: (found.at(-1)?.number ?? 0) + 1,
+      nextSegment: Math.max(0, ...numbers) + 1,
       nextSequence: Math.max(newest?.nextSequence ?? 0, last?.nextSequence ?? 0),
       nextGroup: Math.max(newest?.group ?? 0, last?.lastGroup ?? 0) + 1,
       rawBytes: Math.max(newest?.rawBytes ?? 0, lastRaw),
@@ -75,83 +104,120 @@ export async function recover(doors: Doors, layout: Layout): Promise<Recovered> 
   };
 }
 
-/** A head is at most 348 bytes (its longest writer's name): one small read a segment, so that 10,000 of them open fast. */
-const headBytesMax = 512;
-
-async function findSegments(doors: Doors, layout: Layout, notes: Recovered["notes"]): Promise<FoundSegment[]> {
+async function findSegments(doors: Doors, layout: Layout, quarantine: Quarantine): Promise<{ found: FoundSegment[]; numbers: number[] }> {
   const found: FoundSegment[] = [];
   const numbers: number[] = [];
-  for (const name of await doors.disk.list(layout.segments)) {
+  const foreign: [path: string, why: string][] = [];
+  for (const name of (await doors.disk.list(layout.segments)).toSorted()) {
+    const path = `${layout.segments}/${name}`;
     const number = segmentNumber(name);
     if (number !== undefined) numbers.push(number);
-    else notes.push({ code: "spool_foreign_file", message: `open spool: ${layout.segments}/${name} is no segment; left alone` });
+    if (number === undefined || (await doors.disk.stat(path))?.kind !== "file") {
+      foreign.push([path, "is no segment"]);
+      continue;
+    }
+    try {
+      await using file = await doors.disk.open(path, "read");
+      const { bytes } = await file.stat();
+      const head = await firstHead(file, path, Math.min(bytes, headBytesMax));
+      if (head !== undefined && head.segment !== number) foreign.push([path, `is a copy of segment ${head.segment}`]);
+      else found.push({ number, path, head, fileBytes: bytes });
+    } catch (cause) {
+      // A bad sector costs what lies on it, not the start. Anything else (rights, no descriptors) is for the operator.
+      if (errnoOf(cause) !== "EIO") throw cause;
+      const hint = "the disk cannot read it: its records are missing. The file is left where it is";
+      quarantine.foreign(path, { code: "spool_segment_unreadable", message: `open spool: ${path} cannot be read`, hint });
+    }
   }
-  for (const number of numbers.sort((a, b) => a - b)) {
-    const path = `${layout.segments}/${segmentName(number)}`;
-    droppedTo: newest?.droppedTo ?? 0,
-    await using file = await doors.disk.open(path, "read");
-    const { bytes } = await file.stat();
-    const head = await firstHead(file, path, Math.min(bytes, headBytesMax));
-    found.push({ number, path, head, fileBytes: bytes });
-  }
-  return found;
+  const hint = "move it away: nothing of it is read, and it is never removed";
+  for (const [path, why] of foreign)
+    quarantine.foreign(path, { code: "spool_foreign_file", message: `open spool: ${path} ${why}; left alone`, hint });
+  return { found, numbers };
 }
 
 async function firstHead(file: DiskFile, path: string, end: number): Promise<Head | undefined> {
   try {
     for await (const { block } of scan(file, 0, end)) return block?.kind === "head" ? block : undefined;
   } catch (cause) {
-    if (cause instanceof FutureVersion) throw futureFormat(path, "of a later version");
+    if (cause instanceof FutureVersion) throw futureFormat(path, cause.writer);
     throw cause;
   }
   return undefined;
+}
+
+interface Counted {
+  readonly segment: FoundSegment;
+  readonly bytes: number;
+  /** Undefined when a checkpoint covers them all. */
+  readonly groups: FoundGroup[] | undefined;
 }
 
 class Recovery {
   readonly segments: Segment[] = [];
   readonly positions: Positions;
   lastDelta: GroupDelta = {};
+  /** A commit's positions are neither in the checkpoint nor repeated by the next. */
+  positionsGap = false;
   readonly #doors: Doors;
   readonly #layout: Layout;
+  readonly #quarantine: Quarantine;
   readonly #notes: Recovered["notes"];
   readonly #checkpointGroup: number;
   #appliedGroup: number;
 
-  constructor(doors: Doors, layout: Layout, notes: Recovered["notes"], positions: Positions, checkpointGroup: number) {
+  constructor(doors: Doors, layout: Layout, quarantine: Quarantine, notes: Recovered["notes"], positions: Positions, checkpointGroup: number) {
     this.#doors = doors;
     this.#layout = layout;
+    this.#quarantine = quarantine;
     this.#notes = notes;
     this.positions = positions;
     this.#checkpointGroup = checkpointGroup;
     this.#appliedGroup = checkpointGroup;
   }
 
-  async run(found: FoundSegment[]): Promise<void> {
-    // From the newest back: the tail may be empty, and then its predecessor is the one that may be torn.
-    const counts: { segment: FoundSegment; bytes: number; groups: FoundGroup[] | undefined }[] = [];
+  /** `nextSequence`: what the checkpoint knows of. */
+  async run(found: FoundSegment[], nextSequence: number): Promise<void> {
+    const { counts, dropped } = await this.#count(found);
+    for (const counted of counts.toReversed()) this.#add(counted, found);
+    const last = this.segments.at(-1);
+    // Without segments all may have been delivered.
+    const missing = last === undefined ? 0 : Math.max(0, nextSequence - last.nextSequence);
+    for (const { segment, abandoned } of dropped) {
+      // Not torn, when the checkpoint knows of what it began with.
+      const counted = missing > 0 || (segment.head?.firstSequence ?? nextSequence) < nextSequence;
+      await this.#drop(segment, abandoned, counted && !abandoned);
+    }
+    for (const [i, { number, nextSequence: end }] of this.segments.entries()) {
+      const next = this.segments[i + 1];
+      const due = next?.firstSequence ?? end + missing;
+      if (due > end) await this.#missing(end, due, `behind ${segmentName(number)}`);
+    }
+  }
+
+  /** From the newest back: the tail may be empty, and then its predecessor is the one that may be torn. */
+  async #count(found: FoundSegment[]): Promise<{ counts: Counted[]; dropped: { segment: FoundSegment; abandoned: boolean }[] }> {
+    const counts: Counted[] = [];
+    const dropped: { segment: FoundSegment; abandoned: boolean }[] = [];
     let successor: Head | undefined;
     for (const segment of found.toReversed()) {
       if (successor !== undefined && successor.previousSegment < segment.number) {
-        await this.#drop(segment, "abandoned before anything in it counted");
+        dropped.push({ segment, abandoned: true });
         continue;
       }
-      if (successor?.previousSegment === segment.number && this.#coveredBy(successor)) {
-        counts.push({ segment, bytes: Math.min(successor.previousBytes, segment.fileBytes), groups: undefined });
-      } else {
-        const limit = successor?.previousSegment === segment.number ? Math.min(successor.previousBytes, segment.fileBytes) : segment.fileBytes;
-        const groups = await this.#groups(segment, limit);
+      const named = successor?.previousSegment === segment.number ? successor : undefined;
+      if (named !== undefined) await this.#checkLength(segment, named.previousBytes);
+      const limit = Math.min(named?.previousBytes ?? segment.fileBytes, segment.fileBytes);
+      if (named !== undefined && segment.head !== undefined && this.#coveredBy(named)) counts.push({ segment, bytes: limit, groups: undefined });
+      else {
+        const groups = await this.#groups(segment, limit, named === undefined ? undefined : limit);
         // Named by its successor: all that counts. Not named, since the successor's head is rotten: up to its last whole group.
-        const named = successor?.previousSegment === segment.number;
-        const bytes = successor === undefined ? await this.#settle(segment, groups) : named ? limit : (groups.at(-1)?.end ?? 0);
-        if (bytes === 0) {
-          await this.#drop(segment, "holds nothing that counts");
-          continue;
-        }
-        counts.push({ segment, bytes, groups: groups.filter((group) => group.end <= bytes) });
+        const bytes = successor === undefined ? await this.#settle(segment, groups) : named !== undefined ? limit : (groups.at(-1)?.end ?? 0);
+        if (bytes > 0) counts.push({ segment, bytes, groups: groups.filter((group) => group.end <= bytes) });
+        else dropped.push({ segment, abandoned: false });
       }
       successor = segment.head ?? successor;
     }
-    for (const { segment, bytes, groups } of counts.toReversed()) this.#add(segment, bytes, groups, found);
+    return { counts, dropped };
   }
 
   /** True when the checkpoint covers every group before `successor`: its predecessor's headers need not be read. */
@@ -159,58 +225,107 @@ class Recovery {
     return successor.firstGroup <= this.#checkpointGroup + 1;
   }
 
-  async #groups(segment: FoundSegment, end: number): Promise<FoundGroup[]> {
+  async #groups(segment: FoundSegment, end: number, countsTo: number | undefined): Promise<FoundGroup[]> {
     const collector = new GroupCollector();
     await using file = await this.#doors.disk.open(segment.path, "read");
     try {
       for await (const item of scan(file, 0, end)) collector.add(item);
     } catch (cause) {
-      if (cause instanceof FutureVersion) throw futureFormat(segment.path, "of a later version");
+      if (cause instanceof FutureVersion) throw futureFormat(segment.path, cause.writer);
       throw cause;
     }
-    return collector.finish();
+    return collector.finish(countsTo);
   }
 
-  /** How much of the newest segment counts; makes that durable and cuts the rest. */
+  /** A segment that its successor names: shorter than that is damage; longer is what a failed sync left, or foreign bytes. */
+  async #checkLength(segment: FoundSegment, bytes: number): Promise<void> {
+    const { path, fileBytes } = segment;
+    if (fileBytes < bytes) {
+      await this.#quarantine.missing(`${segmentName(segment.number)}-short`, {
+        code: "spool_segment_short",
+        message: `open spool: ${path} has ${fileBytes} of ${bytes} bytes`,
+        hint: "somebody or the disk has cut it: what is there is read, the rest is lost",
+      });
+    }
+    // Its own seal may lie behind what counts.
+    if (fileBytes <= bytes + sealBytes) return;
+    await using file = await this.#doors.disk.open(path, "write");
+    await this.#cut(file, segment, bytes + ((await isSealAt(file, bytes)) ? sealBytes : 0));
+  }
+
+  /** How much of the newest segment counts; makes that durable, cuts the rest, and seals it. */
   async #settle(segment: FoundSegment, groups: FoundGroup[]): Promise<number> {
     const last = groups.at(-1);
     if (last === undefined) return 0;
     await using file = await this.#doors.disk.open(segment.path, "write");
-    let end = last.end;
-    if (!last.sealed) {
+    let kept: FoundGroup | undefined = last;
+    if (!last.sealed && !this.#covers(last)) {
       if (await wholeGroup(file, last)) await writeBack(file, last.at, last.end);
-      else end = groups.at(-2)?.end ?? 0;
+      else kept = groups.at(-2);
     }
-    if (end > 0 && end < segment.fileBytes) {
-      if (!last.sealed)
-        this.#notes.push({ code: "spool_torn_tail", message: `open spool: cut ${segment.fileBytes - end} torn bytes off ${segment.path}` });
-      await file.truncate(end);
-    }
+    if (kept === undefined) return 0;
+    if (kept.sealEnd < segment.fileBytes) await this.#cut(file, segment, kept.sealEnd);
     await file.datasync();
-    return end;
+    // The next start is to know that this was synced. Losing the seal costs nothing, as ever.
+    if (kept.sealEnd === kept.end && kept.commit !== undefined)
+      await file.write([encodeBlock({ kind: "seal", group: kept.commit.group })], kept.end).catch(() => file.truncate(kept.end));
+    return kept.end;
   }
 
-  async #drop(segment: FoundSegment, why: string): Promise<void> {
-    this.#notes.push({ code: "spool_torn_tail", message: `open spool: removed ${segment.path} (${segment.fileBytes} bytes): ${why}` });
-    await this.#doors.disk.remove(segment.path);
+  /** A checkpoint is written of what was synced only. */
+  #covers({ commit }: FoundGroup): boolean {
+    return commit !== undefined && commit.group <= this.#checkpointGroup;
+  }
+
+  /** Cuts what lies behind `at`. Torn: a write of ours that nobody was told of. Else damage, and kept aside. */
+  async #cut(file: DiskFile, segment: FoundSegment, at: number): Promise<void> {
+    const length = segment.fileBytes - at;
+    if (await beginsAsOurs(file, at, segment.fileBytes)) {
+      this.#notes.push({ code: "spool_torn_tail", message: `open spool: cut ${length} torn bytes off ${segment.path}` });
+    } else {
+      await this.#quarantine.keepOf(segment.path, at, length, {
+        code: "spool_segment_long",
+        message: `open spool: ${segment.path} has ${length} foreign bytes at its end`,
+        hint: "nothing of ours is lost: they were cut off and are kept in quarantine/. Look who wrote there",
+      });
+    }
+    await file.truncate(at);
+  }
+
+  async #drop({ path, fileBytes }: FoundSegment, abandoned: boolean, keep: boolean): Promise<void> {
+    const why = abandoned ? "abandoned before anything in it counted" : "holds nothing that counts";
+    const message = `open spool: removed ${path} (${fileBytes} bytes): ${why}`;
+    if (keep && fileBytes > 0) {
+      const hint = "the checkpoint knows of records that may have been in it; what there is of it is kept in quarantine/";
+      await this.#quarantine.keepOf(path, 0, fileBytes, { code: "spool_block_corrupt", message, hint });
+    } else this.#notes.push({ code: "spool_torn_tail", message });
+    await this.#doors.disk.remove(path);
     await this.#doors.disk.syncDirectory(this.#layout.segments);
   }
 
-  #add(segment: FoundSegment, bytes: number, groups: FoundGroup[] | undefined, found: FoundSegment[]): void {
+  async #missing(from: number, to: number, where: string): Promise<void> {
+    await this.#quarantine.missing(`records-${from}-missing`, {
+      code: "spool_segment_missing",
+      message: `open spool: records ${from} to ${to - 1} are missing ${where}`,
+      hint: "a segment was removed, cut or put back by somebody, or the disk lost it: restore it if you can, with logferry stopped",
+    });
+  }
+
+  #add({ segment, bytes, groups }: Counted, found: FoundSegment[]): void {
     const before = this.segments.at(-1);
     const after = found.find((other) => other.head?.previousSegment === segment.number)?.head;
     const firstFrame = groups?.flatMap((group) => group.frames).at(0)?.header;
-    const firstSequence = segment.head?.firstSequence ?? before?.nextSequence ?? firstFrame?.firstSequence ?? 0;
+    const firstSequence = segment.head?.firstSequence ?? firstFrame?.firstSequence ?? before?.nextSequence ?? 0;
     const rawBefore = segment.head?.rawBefore ?? (before === undefined ? 0 : before.rawBefore + before.rawBytes);
     const frames = groups?.flatMap((group) => group.frames) ?? [];
     const lastFrame = frames.at(-1)?.header;
     const lastCommit = groups?.findLast((group) => group.commit !== undefined)?.commit;
+    const framesEnd = lastFrame === undefined ? firstSequence : lastFrame.firstSequence + lastFrame.records;
     this.segments.push({
       number: segment.number,
       bytes,
       firstSequence,
-      nextSequence:
-        after?.firstSequence ?? lastCommit?.nextSequence ?? (lastFrame === undefined ? firstSequence : lastFrame.firstSequence + lastFrame.records),
+      nextSequence: after?.firstSequence ?? Math.max(lastCommit?.nextSequence ?? 0, framesEnd),
       firstGroup: segment.head?.firstGroup ?? (before?.lastGroup ?? 0) + 1,
       lastGroup: after === undefined ? (lastCommit?.group ?? segment.head?.firstGroup ?? 0) : after.firstGroup - 1,
       rawBefore,
@@ -225,6 +340,7 @@ class Recovery {
   #apply({ commit }: FoundGroup): void {
     if (commit === undefined) return;
     if (commit.group > this.#appliedGroup) {
+      if (commit.group > this.#appliedGroup + 2) this.positionsGap = true;
       if (commit.group > this.#appliedGroup + 1) this.positions.apply(commit.previousDelta);
       this.positions.apply(commit.delta);
       this.#appliedGroup = commit.group;

@@ -5,7 +5,7 @@
  * and its CRC both fit), and shown as one damaged piece. Memory: one window, or one block if that is larger.
  */
 import type { DiskFile } from "../core/disk.ts";
-import { blockLength, decodeBlock, magic, type Block, type FrameHeader } from "./format.ts";
+import { blockBytesMin, blockLength, decodeBlock, magic, type Block, type FrameHeader } from "./format.ts";
 
 /** A block at `at` (with its payload behind it for a frame), or `length` damaged bytes. Lengths include the payload. */
 export type Item =
@@ -101,4 +101,18 @@ export async function readFully(file: DiskFile, into: Uint8Array, position: numb
     length += count;
   }
   return length;
+}
+
+export const sealBytes = blockBytesMin + 8;
+
+export async function isSealAt(file: DiskFile, at: number): Promise<boolean> {
+  for await (const { block } of scan(file, at, at + sealBytes)) return block?.kind === "seal";
+  return false;
+}
+
+/** Whether what lies from `at` to `end` can be a write of ours cut short: it begins with a block's first bytes, or where nothing reached the disk. */
+export async function beginsAsOurs(file: DiskFile, at: number, end: number): Promise<boolean> {
+  const first = new Uint8Array(Math.min(4, end - at));
+  await readFully(file, first, at);
+  return first.every((byte) => byte === 0) || first.every((byte, i) => byte === magicBytes[i]);
 }

@@ -24,7 +24,7 @@
 import type { Board } from "../core/board.ts";
 import type { Doors } from "../core/doors.ts";
 import type { Json, SpoolReader, SpoolStatus, SpoolWriter } from "../core/contract.ts";
-import { errnoOf, Fault } from "../core/fault.ts";
+import { Fault } from "../core/fault.ts";
 import { groupBytes } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Meter } from "../core/meter.ts";
@@ -33,37 +33,41 @@ import { Committer } from "./commit.ts";
 import { segmentBytesOf, type SpoolConfig } from "./config.ts";
 import type { GroupDelta } from "./format.ts";
 import { Gather } from "./gather.ts";
-import { openIdentity, type Identity } from "./identity.ts";
-import { layoutOf, type Layout } from "./layout.ts";
+import { writeIdentity, type IdentityFile } from "./identity.ts";
+import type { Layout } from "./layout.ts";
 import { takeLock, type TakeLock } from "./lock.ts";
 import { writeCheckpoint, type Positions } from "./positions.ts";
-import { Quarantine } from "./quarantine.ts";
+import type { Quarantine } from "./quarantine.ts";
 import { Reader } from "./reader.ts";
-import { recover, type Recovered } from "./recover.ts";
 import { Reserve } from "./reserve.ts";
-import { Retain } from "./retain.ts";
 import { Drops, sourcesOf, type Amount } from "./drops.ts";
+import { Retain } from "./retain.ts";
 import { Segments, type Segment } from "./segments.ts";
 import { Space } from "./space.ts";
+import { report, start, type Started } from "./start.ts";
 import { SegmentWriter } from "./writer.ts";
 
-export interface Spool extends SpoolWriter {
 /** How often `retain` is looked at: minutes do not matter to who keeps hours, a short one is for trying out. */
 const expireMsMin = 100;
 const expireMsMax = 60_000;
 
+export interface Spool extends SpoolWriter {
   readonly reader: SpoolReader;
   readonly layout: Layout;
+  /** Sinks that had a journal in this spool. */
+  readonly sinksKnown: readonly string[];
+  /** Makes the list durable, once each has its journal. Rejects with the disk's error. */
+  noteSinks(names: readonly string[]): Promise<void>;
   /** What `source` has committed, by key. */
   positions(source: string): ReadonlyMap<string, Json>;
   status(): SpoolStatus;
+  /** What of `source` was given up for room since the start of the process, though some sink had not confirmed it. */
+  dropped(source: string): Readonly<Amount>;
   /** False while nothing is taken in: full, no space, or the disk fails. */
   accepting(): boolean;
   /** Makes durable what was appended and takes nothing more; sinks go on reading. */
   seal(): Promise<void>;
   /** After `seal` and after the sinks: last checkpoint, lock given back. */
-  /** What of `source` was given up for room since the start of the process, though some sink had not confirmed it. */
-  dropped(source: string): Readonly<Amount>;
   close(): Promise<void>;
 }
 
@@ -79,41 +83,21 @@ export interface SpoolOptions {
   readonly machineId: string;
   /** Every sink that holds data: configured, or with a journal left. Nothing goes before each has made its claim. */
   readonly sinks: readonly string[];
+  /** Those of them that are not required: bytes each may hold, Infinity for as much as there is room for. */
+  readonly holds?: ReadonlyMap<string, number>;
   readonly kill: AbortSignal;
   readonly takeLock?: TakeLock;
 }
 
 /**
-  /** Those of them that are not required: bytes each may hold, Infinity for as much as there is room for. */
-  readonly holds?: ReadonlyMap<string, number>;
  * Opens the spool in `config.dir`, made when missing, and recovers what is there. Throws Fault `spool_locked`,
  * `spool_unusable`, `spool_future_format` (all never).
  */
 export async function openSpool(options: SpoolOptions): Promise<Spool> {
-  const layout = layoutOf(options.config.dir);
-  const { disk } = options.doors;
-  try {
-    for (const dir of [layout.dir, layout.segments, layout.sinks, layout.quarantine]) await disk.makeDirectory(dir);
-  } catch (cause) {
-    throw unusable(layout.dir, cause);
-  }
-  const lock = (options.takeLock ?? takeLock)(layout.lock);
-  try {
-    const recovered = await recover(options.doors, layout);
-    const identity = await openIdentity(options.doors, layout, { machineId: options.machineId, writer: options.writer, known: recovered.knownId });
-    return new OpenSpool(options, layout, lock, recovered, identity);
-  } catch (cause) {
-    lock[Symbol.dispose]();
-    throw cause instanceof Fault ? cause : unusable(layout.dir, cause);
-  }
-}
-
-function unusable(dir: string, cause: unknown): Fault {
-  const hint =
-    errnoOf(cause) === "ENOSPC"
-      ? "free space on the file system that holds spool.dir, then start again"
-      : "spool.dir must be a folder that the user logferry runs as may write to";
-  return new Fault({ code: "spool_unusable", retry: "never", message: `open spool ${dir}`, hint, cause });
+  const started = await start({ ...options, dir: options.config.dir, takeLock: options.takeLock ?? takeLock });
+  const spool = new OpenSpool(options, started);
+  report(started, options);
+  return spool;
 }
 
 class OpenSpool implements Spool {
@@ -122,28 +106,35 @@ class OpenSpool implements Spool {
   readonly #options: SpoolOptions;
   readonly #lock: Disposable;
   readonly #positions: Positions;
+  readonly #quarantine: Quarantine;
+  #identity: IdentityFile;
   readonly #segments: Segments;
   readonly #writer: SegmentWriter;
   readonly #retain: Retain;
+  readonly #drops: Drops<Segment>;
+  /** Tells the work beside the flow that the spool is closed. */
+  readonly #over = new AbortController();
   readonly #committer: Committer;
   /**
    * What a checkpoint written by this process covers. One found at opening is believed for the positions, but not for its being
    * on the medium: after a failed sync the page cache shows what the disk may not have, and segments go on the strength of it.
    */
   #checkpointGroup = 0;
+  #checkpointDroppedTo = 0;
   /** The file that holds the newest checkpoint: the other one is written next. */
   #checkpointPath: string | undefined;
   #checkpointing: Promise<void> = Promise.resolve();
 
-  constructor(options: SpoolOptions, layout: Layout, lock: Disposable, recovered: Recovered, identity: Identity) {
+  constructor(options: SpoolOptions, { layout, lock, recovered, identity, quarantine }: Started) {
     const { doors, board, config } = options;
     this.#options = options;
     this.layout = layout;
     this.#lock = lock;
     this.#positions = recovered.positions;
     this.#checkpointPath = recovered.checkpointPath;
-    const quarantine = new Quarantine(doors.disk, layout.quarantine, layout.segments, board);
-    const segments = new Segments(doors.disk, layout.segments, (segment, at, length) => quarantine.keep(segment, at, length));
+    this.#quarantine = quarantine;
+    this.#identity = identity.file;
+    const segments = new Segments(doors.disk, layout.segments, (segment, at, length) => quarantine.keep(segment, at, length, "spool_block_corrupt"));
     for (const segment of recovered.segments) segments.add(segment);
     this.#segments = segments;
     this.#drops = this.#openDrops(recovered.droppedTo);
@@ -156,16 +147,12 @@ class OpenSpool implements Spool {
         segmentsDir: layout.segments,
         segmentBytes: segmentBytesOf(config),
         spoolId: identity.id,
-  readonly #drops: Drops<Segment>;
-  /** Tells the work beside the flow that the spool is closed. */
-  readonly #over = new AbortController();
         epoch: identity.epoch,
         writer: options.writer,
         counted: (delta, begun) => this.#counted(delta, begun),
       },
       recovered.tail,
     );
-  #checkpointDroppedTo = 0;
     this.#committer = new Committer({
       doors,
       board,
@@ -190,7 +177,64 @@ class OpenSpool implements Spool {
       droppedTo: () => this.#drops.to,
       claim: (sink, sequence) => this.#claim(sink, sequence),
     });
-    this.#report(recovered, identity);
+    if (config.retain > 0) void this.#expire();
+  }
+
+  #openDrops(to: number): Drops<Segment> {
+    const { doors, board, kill } = this.#options;
+    const segments = this.#segments;
+    return new Drops({
+      to,
+      clock: doors.clock,
+      board,
+      over: AbortSignal.any([this.#over.signal, kill]),
+      // A segment of this process knows whose records it holds; of others, and of what was delivered in part, they are read.
+      sourcesOf: async (segment, sequence) =>
+        (segment.firstSequence >= sequence ? segment.sources : undefined) ??
+        sourcesOf(await segments.index(segment), sequence, (frame) => this.reader.payload(frame), doors.compress),
+    });
+  }
+
+  #openRetain(): Retain {
+    const { doors, config, sinks, holds = new Map() } = this.#options;
+    return new Retain({
+      segments: this.#segments,
+      clock: doors.clock,
+      retainMs: config.retain,
+      sinks,
+      holds,
+      cover: (group) => this.#cover(group, this.#drops.to),
+      giveUp: (segment, sequence) => this.#drops.giveUp(segment, sequence),
+      onFault: (cause) => this.#cleaned("remove segments", cause),
+    });
+  }
+
+  #openSpace(): Space {
+    const { doors, board, config } = this.#options;
+    return new Space({
+      doors,
+      board,
+      segments: this.#segments,
+      retain: this.#retain,
+      reserve: new Reserve(doors.disk, this.layout.reserve),
+      dir: this.layout.dir,
+      maxBytes: config.max_bytes,
+      minFreeBytes: config.min_free_bytes,
+      dropOldest: config.when_full === "drop_oldest",
+      segmentBytes: segmentBytesOf(config),
+    });
+  }
+
+  get sinksKnown(): readonly string[] {
+    return this.#identity.sinks ?? [];
+  }
+
+  async noteSinks(names: readonly string[]): Promise<void> {
+    const sinks = names.toSorted();
+    if (sinks.join() === this.sinksKnown.join()) return;
+    const value = { ...this.#identity, sinks };
+    await writeIdentity(this.#options.doors.disk, this.layout, value);
+    this.#identity = value;
   }
 
   append: SpoolWriter["append"] = (write, source, delta) => this.#committer.append(write, source, delta);
@@ -206,6 +250,7 @@ class OpenSpool implements Spool {
   status(): SpoolStatus {
     const segments = this.#segments.all();
     const oldest = segments[0];
+    const dropped = this.#drops.total();
     return {
       bytes: this.#segments.heldBytes(),
       max_bytes: this.#options.config.max_bytes,
@@ -214,7 +259,13 @@ class OpenSpool implements Spool {
       last_sequence: this.reader.nextSequence() - 1,
       ...(oldest === undefined ? {} : { oldest_record_time: new Date(oldest.minMs).toISOString() }),
       paused: this.#committer.paused(),
+      dropped_records: dropped.records,
+      dropped_bytes: dropped.bytes,
     };
+  }
+
+  dropped(source: string): Readonly<Amount> {
+    return this.#drops.of(source);
   }
 
   seal(): Promise<void> {
@@ -223,6 +274,8 @@ class OpenSpool implements Spool {
 
   async close(): Promise<void> {
     await this.seal();
+    this.#over.abort();
+    this.#quarantine.close();
     try {
       await this.#writer.roll();
       await this.#retain.run(false);
@@ -237,6 +290,7 @@ class OpenSpool implements Spool {
 
   #counted(delta: GroupDelta, begun: boolean): void {
     this.#positions.apply(delta);
+    if (!begun) return;
     // One checkpoint a segment, beside the flow: the next start then walks the headers of one or two segments only.
     this.#cover(this.#writer.tail.nextGroup - 1).then(
       () => this.#cleaned("write checkpoint", undefined),
@@ -278,6 +332,7 @@ class OpenSpool implements Spool {
         const [a, b] = this.layout.positions;
         const path = this.#checkpointPath === a ? b : a;
         const { nextGroup, nextSequence, rawBytes } = this.#writer.tail;
+        const dropped = this.#drops.to;
         const { disk } = this.#options.doors;
         await writeCheckpoint(disk, path, this.#options.writer, {
           group: nextGroup - 1,
@@ -288,45 +343,9 @@ class OpenSpool implements Spool {
         });
         await disk.syncDirectory(this.layout.dir);
         this.#checkpointGroup = nextGroup - 1;
+        this.#checkpointDroppedTo = dropped;
         this.#checkpointPath = path;
       });
     return this.#checkpointing;
   }
-
-  #report(recovered: Recovered, identity: Identity): void {
-    const { board, log } = this.#options;
-    for (const note of recovered.notes) {
-      const torn = note.code === "spool_torn_tail";
-      const hint = torn
-        ? "nothing to do: a crash left it, and nothing in it had been acknowledged"
-        : "nothing is lost by it; look why the disk or somebody else changed the file";
-      board.count("spool", new Fault({ code: note.code, retry: "never", message: note.message, hint }));
-    }
-    if (identity.copied) {
-      const hint = "nothing to do if you moved it on purpose; the copy never writes the names of the original";
-      board.count(
-        "spool",
-        new Fault({ code: "spool_copied", retry: "never", message: "open spool: it was made on another machine and got a new id", hint }),
-      );
-    }
-    const { segments, tail } = recovered;
-    log.info("spool open", {
-      component: "spool",
-      dir: this.layout.dir,
-      id: identity.id,
-      epoch: identity.epoch,
-      segments: segments.length,
-      next_sequence: tail.nextSequence,
-    });
-  }
 }
-    const dropped = this.#drops.total();
-      dropped_records: dropped.records,
-      dropped_bytes: dropped.bytes,
-  dropped(source: string): Readonly<Amount> {
-    return this.#drops.of(source);
-  }
-
-    if (!begun) return;
-        const dropped = this.#drops.to;
-        this.#checkpointDroppedTo = dropped;

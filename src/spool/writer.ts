@@ -190,6 +190,8 @@ export class SegmentWriter {
   async #abandon(begun: boolean): Promise<void> {
     // A segment in which nothing counts must not be named as predecessor, nor its number used again.
     if (begun) this.tail.nextSegment++;
+    // As far as the disk still obeys: what lies beyond is ignored anyway, but looks like damage to whoever reads the file.
+    else await this.#file?.truncate(this.#at).catch(() => {});
     await this.roll();
   }
 
