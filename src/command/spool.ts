@@ -3,7 +3,8 @@
  *
  * Exit codes: 0 fine, 1 damage found (`verify`) or no spool there, 2 usage or configuration.
  */
-import { listSegments, readPositions, readRecords, verifySpool, type SegmentRow } from "../spool/inspect.ts";
+import { verifyJournals } from "../sink/verify.ts";
+import { listSegments, readPositions, readRecords, readSinks, verifySpool, type SegmentRow } from "../spool/inspect.ts";
 import { loadOrTell } from "./config.ts";
 import { humanBytes, humanCount, plural } from "./human.ts";
 import type { Io } from "./io.ts";
@@ -89,9 +90,12 @@ export async function verify(options: SpoolOptions, io: Io): Promise<number> {
   const dir = await dirOf(options, io);
   if (dir === undefined) return 2;
   const found: unknown[] = [];
-  for await (const damage of verifySpool(io.doors.disk, dir)) {
-    found.push(damage);
-    if (options.json !== true) await io.stdout(`${damage.file}: byte ${damage.offset}: ${damage.code}: ${damage.message}\n`);
+  const { disk } = io.doors;
+  for (const damages of [verifySpool(disk, dir), verifyJournals(disk, `${dir}/sinks`, await readSinks(disk, dir))]) {
+    for await (const damage of damages) {
+      found.push(damage);
+      if (options.json !== true) await io.stdout(`${damage.file}: byte ${damage.offset}: ${damage.code}: ${damage.message}\n`);
+    }
   }
   if (options.json === true) await io.stdout(`${JSON.stringify(found, null, 2)}\n`);
   else await io.stdout(found.length === 0 ? `${dir}: every checksum is right\n` : `${dir}: ${plural(found.length, "damaged place")}\n`);

@@ -121,7 +121,7 @@ export class Journal {
       code: "journal_damaged",
       retry: "never",
       message: `read journal ${this.#options.path}: no whole entry in it`,
-      hint: "restore the file, or remove it to ship again everything the spool holds",
+      hint: "put a good copy back; or remove it and give the sink another name, which ships again everything the spool holds",
     });
   }
 
@@ -278,7 +278,8 @@ function toLines(jsons: readonly string[]): Uint8Array {
   return utf8.encode(jsons.map((json) => `${Bun.hash.crc32(json).toString(16).padStart(8, "0")} ${json}\n`).join(""));
 }
 
-function parseLine(line: Uint8Array): object | undefined {
+/** The JSON of a line without its line end; undefined when the line is not whole. */
+export function parseLine(line: Uint8Array): object | undefined {
   const json = line.subarray(9);
   const sum = Bun.hash.crc32(json).toString(16).padStart(8, "0");
   if (line.byteLength < 11 || text.decode(line.subarray(0, 9)) !== `${sum} `) return undefined;
