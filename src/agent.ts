@@ -19,7 +19,8 @@ import { Buffers } from "./core/pool.ts";
 import type { Signals } from "./core/signals.ts";
 import { version } from "./core/version.ts";
 import { Journal } from "./sink/journal.ts";
-import { openSink, type SinkRunner } from "./sink/deliver.ts";
+import type { SinkRunner } from "./sink/deliver.ts";
+import { openSinkOrHold } from "./sink/hold.ts";
 import { streamFields } from "./sink/partition.ts";
 import { openSpool, type Spool } from "./spool/spool.ts";
 import { SourceRunner } from "./agent/source.ts";
@@ -93,6 +94,8 @@ async function openStages(config: Config, doors: Doors, log: Log, once: boolean,
     holds: heldBytes(config),
   const stages: Stages = { config, doors, board, log, meter, spool, sinks: new Map(), sources: [] };
   try {
+    // One that is configured no more and whose journal is gone is nobody's concern any more.
+    await spool.noteSinks(spool.sinksKnown.filter((name) => names.includes(name) || left.includes(name)));
     for (const name of left) await keepClaim(stages, name);
     for (const name of names) await addSink(stages, name);
     addSources(stages, once);
@@ -164,7 +167,10 @@ async function addSink({ config, doors, board, log, meter, spool, sinks }: Stage
   const component = `sinks.${name}`;
   const context = { name, host: config.host, spoolId: spool.reader.id, doors, board, log: log.with({ component }) };
   const journalPath = `${spool.layout.sinks}/${name}.journal`;
-  const runner = await openSink({ name, kind: entry.kind, config: entry.config, reader: spool.reader, journalPath, context, meter });
+  const expected = spool.sinksKnown.includes(name);
+  const runner = await openSinkOrHold({ name, kind: entry.kind, config: entry.config, reader: spool.reader, journalPath, context, meter, expected });
+  // Noted after the journal is made: between the two it is taken for a new sink again, which it is.
+  if (!runner.holding && !expected) await spool.noteSinks([...spool.sinksKnown, name]);
   sinks.set(name, { runner, holdsMs: entry.kind.delivery(entry.config).ageMsMax });
 }
 
