@@ -11,7 +11,7 @@ import type { Config } from "./config/config.ts";
 import { openControl, type Control } from "./control/control.ts";
 import { createBoard, type Board } from "./core/board.ts";
 import type { Doors } from "./core/doors.ts";
-import { describe } from "./core/fault.ts";
+import { describe, Fault } from "./core/fault.ts";
 import { readBytes } from "./core/limits.ts";
 import type { Log } from "./core/log.ts";
 import { createMeter, type Meter } from "./core/meter.ts";
@@ -23,6 +23,7 @@ import type { SinkRunner } from "./sink/deliver.ts";
 import { openSinkOrHold } from "./sink/hold.ts";
 import { streamFields } from "./sink/partition.ts";
 import { openSpool, type Spool } from "./spool/spool.ts";
+import { unusable } from "./spool/start.ts";
 import { SourceRunner } from "./agent/source.ts";
 import { AgentView } from "./agent/view.ts";
 
@@ -37,6 +38,7 @@ export interface AgentOptions {
   readonly onProgress?: (progress: { records_read: number; records_delivered: number; lag_bytes: number }) => void;
 }
 
+const cannotListen = new Set(["control_address_in_use", "control_listen_failed"]);
 /** Read buffers for all sources together: 16 x 512 KiB keep disk, encoder and compressor busy at once. */
 const readBuffers = 16;
 const progressMs = 200;
@@ -67,7 +69,7 @@ export async function runAgent(options: AgentOptions): Promise<{ exit: 0 | 1 | 3
   if (options.signals.kill.aborted) kill.abort();
   try {
     const stages = await openStages(config, doors, log, once, kill.signal);
-    const { control, view } = await openView(stages);
+    const { control, view } = await openView(stages, once);
     return await runStages(options, stages, kill, view, control);
   } finally {
     options.signals.kill.removeEventListener("abort", onKill);
@@ -89,9 +91,9 @@ async function openStages(config: Config, doors: Doors, log: Log, once: boolean,
     writer: version,
     machineId: await machineId(doors),
     sinks: [...names, ...left],
+    holds: heldBytes(config),
     kill,
   });
-    holds: heldBytes(config),
   const stages: Stages = { config, doors, board, log, meter, spool, sinks: new Map(), sources: [] };
   try {
     // One that is configured no more and whose journal is gone is nobody's concern any more.
@@ -107,10 +109,6 @@ async function openStages(config: Config, doors: Doors, log: Log, once: boolean,
   }
 }
 
-async function closeStages({ sources, sinks, spool }: Stages): Promise<void> {
-  for (const source of sources) await source[Symbol.asyncDispose]();
-  for (const { runner } of sinks.values()) await runner[Symbol.asyncDispose]();
-  await spool.close();
 /** Sinks that are not required, with what each may hold. */
 function heldBytes({ sinks }: Config): ReadonlyMap<string, number> {
   const held = new Map<string, number>();
@@ -121,9 +119,14 @@ function heldBytes({ sinks }: Config): ReadonlyMap<string, number> {
   return held;
 }
 
+async function closeStages({ sources, sinks, spool }: Stages): Promise<void> {
+  for (const source of sources) await source[Symbol.asyncDispose]();
+  for (const { runner } of sinks.values()) await runner[Symbol.asyncDispose]();
+  await spool.close();
 }
 
-async function openView(stages: Stages): Promise<{ view: AgentView; control: Control }> {
+/** With `once` there need not be a control API: a backfill beside the service ships all the same. */
+async function openView(stages: Stages, once: boolean): Promise<{ view: AgentView; control: Control | undefined }> {
   const { config, doors, log, spool, sinks, sources, board, meter } = stages;
   const view = new AgentView({
     host: config.host,
@@ -139,6 +142,14 @@ async function openView(stages: Stages): Promise<{ view: AgentView; control: Con
   try {
     return { view, control: await openControl({ config: config.control, socketPath, view, doors, log: log.with({ component: "control" }), board }) };
   } catch (cause) {
+    if (once && cause instanceof Fault && cannotListen.has(cause.code)) {
+      log.warn(cause.message, {
+        component: "control",
+        code: cause.code,
+        hint: "this run goes on without its control API; or give it another control.listen",
+      });
+      return { view, control: undefined };
+    }
     await closeStages(stages);
     throw cause;
   }
@@ -199,12 +210,12 @@ async function runStages(
   stages: Stages,
   kill: AbortController,
   view: AgentView,
-  control: Control,
+  control: Control | undefined,
 ): Promise<{ exit: 0 | 1 | 3 }> {
   const { config, doors, log } = options;
   const { spool, sinks, sources } = stages;
   const over = new AbortController();
-  log.info("started", { version, host: config.host, control: control.address });
+  log.info("started", { version, host: config.host, control: control?.address });
   const beside = [view.watch(over.signal), progress(options, stages, over.signal), deadline(options, kill, over.signal)];
   const sinksStop = new AbortController();
   const delivering = [...sinks.values()].map(({ runner }) => runner.run({ stop: sinksStop.signal, kill: kill.signal }));
@@ -218,7 +229,7 @@ async function runStages(
   const undelivered = [...sinks.values()].some(({ runner }) => runner.status().delivered_sequence < spool.reader.nextSequence() - 1);
   over.abort();
   await Promise.all(beside);
-  await control.close(controlGraceMs);
+  await control?.close(controlGraceMs);
   for (const { runner } of sinks.values()) await settleOrKilled(Promise.resolve(runner[Symbol.asyncDispose]()), kill.signal, doors);
   await spool.close();
   const exit = undelivered ? 3 : failedToRead(stages, options.once) ? 1 : 0;
@@ -274,12 +285,17 @@ async function settleOrKilled(work: Promise<unknown>, kill: AbortSignal, doors: 
   await Promise.race([work.finally(() => settled.abort()), left()]);
 }
 
-/** Names of sinks that have a journal and are not configured any more. */
+/** Names of sinks that have a journal and are not configured any more. Rejects with Fault `spool_unusable` (never). */
 async function journalsLeft(doors: Doors, dir: string, configured: readonly string[]): Promise<string[]> {
   const folder = `${dir}/sinks`;
-  if ((await doors.disk.stat(folder)) === undefined) return [];
-  const journals = (await doors.disk.list(folder)).filter((name) => name.endsWith(".journal")).map((name) => name.slice(0, -".journal".length));
-  return journals.filter((name) => !configured.includes(name));
+  try {
+    if ((await doors.disk.stat(folder)) === undefined) return [];
+    const journals = (await doors.disk.list(folder)).filter((name) => name.endsWith(".journal")).map((name) => name.slice(0, -".journal".length));
+    return journals.filter((name) => !configured.includes(name));
+  } catch (cause) {
+    // Not taken for "none": what these sinks hold would be given up.
+    throw unusable(dir, cause);
+  }
 }
 
 /** The machine's id, or an empty text where it has none (many containers). */

@@ -57,7 +57,8 @@ export async function start(options: StartOptions): Promise<Started> {
   } catch (cause) {
     quarantine.close();
     lock[Symbol.dispose]();
-    throw cause instanceof Fault ? cause : unusable(layout.dir, cause);
+    // Without an errno it is no fault of the disk but a bug, and must not be put down to the operator's rights.
+    throw cause instanceof Fault || errnoOf(cause) === undefined ? cause : unusable(layout.dir, cause);
   }
 }
 
@@ -78,7 +79,8 @@ function identityDamage(path: string): Damage {
   return { code: "spool_identity_damaged", message: `open spool: ${path} is not whole`, hint };
 }
 
-function unusable(dir: string, cause: unknown): Fault {
+/** The folder of the spool cannot be made, listed, locked or written. */
+export function unusable(dir: string, cause: unknown): Fault {
   const hint =
     errnoOf(cause) === "ENOSPC"
       ? "free space on the file system that holds spool.dir, then start again"
