@@ -125,7 +125,11 @@ test("nobody listens at the URL: said, kept, delivered when somebody does", asyn
   const socket = dir.join("control.sock");
   await using running = startLogferry(config, socket);
   await running.ready();
-  const seen = await standing(socket, "sinks.central", "http_unreachable", "degraded", [`127.0.0.1:${port}/in`, "connection refused", "firewall"]);
+  const seen = await standing(socket, "sinks.central", "http_unreachable", "degraded", [
+    `127.0.0.1:${port}/in`,
+    "connection refused",
+    "nothing listens there",
+  ]);
   expect(seen.ready).toBe(200);
   await using back = startForeign(port);
   await recovered(socket);
@@ -237,6 +241,18 @@ const stores: readonly Store[] = [
     state: "failing",
     says: () => ["/secret: no such file"],
     mend: (_, dir) => writeFile(`${dir}/secret`, s3.secretKey),
+  },
+  {
+    name: "a file with more than the key in it",
+    wrong: async (bucket, dir) => {
+      await makeBucket(store.join("s3"), bucket);
+      await writeFile(`${dir}/id`, `${s3.accessKey}\n${s3.secretKey}\n`);
+      return { access_key_id_file: `${dir}/id` };
+    },
+    code: "s3_no_credentials",
+    state: "failing",
+    says: () => ["/id: holds more than one word", "on one line"],
+    mend: (_, dir) => writeFile(`${dir}/id`, s3.accessKey),
   },
   {
     name: "no such bucket",

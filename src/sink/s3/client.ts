@@ -22,7 +22,8 @@ import {
 } from "@aws-sdk/client-s3";
 import { withDeadline } from "../../core/deadline.ts";
 import type { Doors } from "../../core/doors.ts";
-import { openSecret } from "../../core/secret.ts";
+import { Fault } from "../../core/fault.ts";
+import { openSecret, type Secret } from "../../core/secret.ts";
 import type { Config } from "./config.ts";
 import { asksForMd5, refusalOf } from "./fault.ts";
 import { networkHandler } from "./handler.ts";
@@ -195,8 +196,20 @@ function clientConfig(config: Config, { disk, network }: Doors): S3ClientConfig 
 }
 
 /** Credentials of the two files. An expiry in the past makes the SDK ask again for every request, so that a change is seen. */
-function fileCredentials(id: { read(): Promise<string> }, secret: { read(): Promise<string> }) {
-  return async () => ({ accessKeyId: await id.read(), secretAccessKey: await secret.read(), expiration: new Date(0) });
+function fileCredentials(id: Secret, secret: Secret) {
+  return async () => ({ accessKeyId: await keyIn(id), secretAccessKey: await keyIn(secret), expiration: new Date(0) });
+}
+
+/** Two keys in one file, or a line of an environment file broken in two, would fail as a header or a signature that nobody understands. */
+async function keyIn(file: Secret): Promise<string> {
+  const key = await file.read();
+  if (/^[\x21-\x7e]+$/.test(key)) return key;
+  throw new Fault({
+    code: "s3_no_credentials",
+    retry: "denied",
+    message: `read key from ${file.path}: holds more than one word`,
+    hint: "the file must hold the key on one line and nothing else; it is read again by itself",
+  });
 }
 
 /** Puts the digest into the request before it is signed: the signer then need not hash the body once more. */
