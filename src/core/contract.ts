@@ -218,7 +218,10 @@ export interface Batch {
   /** Length and SHA-256 (hex) of the body as sent. */
   readonly bytes: number;
   readonly digest: string;
-  /** The body, from its start at every call, streamed from the segments; always the same bytes. */
+  /**
+   * The body, from its start at every call, streamed from the segments; always the same bytes, a frame or member a piece.
+   * A piece is the caller's until it asks for the next.
+   */
   body(): AsyncIterable<Uint8Array>;
   /** What the sink wrote down about this batch (an upload id), also before a restart. */
   readonly note: Json | undefined;

@@ -11,6 +11,7 @@
  */
 import type { Codec, FrameRef, Range, SpoolReader } from "../core/contract.ts";
 import type { Compress } from "../core/compress.ts";
+import { giveBack } from "../core/lend.ts";
 import { frameBytes } from "../core/limits.ts";
 import { countOf, within } from "./ranges.ts";
 
@@ -155,20 +156,22 @@ function pickLines(raw: Uint8Array, frame: FrameRef, picks: readonly Range[]): U
   return parts;
 }
 
-/** Length and SHA-256 (hex) of a body. */
+/** Length and SHA-256 (hex) of a body, whose memory is given back piece by piece. */
 export async function measureBody(body: AsyncIterable<Uint8Array>): Promise<{ bytes: number; digest: string }> {
   const hash = new Bun.CryptoHasher("sha256");
   let bytes = 0;
   for await (const part of body) {
     hash.update(part);
     bytes += part.byteLength;
+    giveBack(part);
   }
   return { bytes, digest: hash.digest("hex") };
 }
 
 /**
  * The same body, compared with what was planned as it goes. The last part is given only once all of it was found equal:
- * no receiver ever gets a body whole that is not the planned one. Rejects with BodyChanged.
+ * no receiver ever gets a body whole that is not the planned one. A part is the receiver's until it asks for the next.
+ * Rejects with BodyChanged.
  */
 export async function* checkedBody(
   body: AsyncIterable<Uint8Array>,
@@ -181,9 +184,14 @@ export async function* checkedBody(
     hash.update(part);
     bytes += part.byteLength;
     if (bytes > planned.bytes) throw new BodyChanged(`the body is longer than the ${planned.bytes} bytes planned`);
-    if (held !== undefined) yield held;
+    if (held !== undefined) {
+      yield held;
+      giveBack(held);
+    }
     held = part;
   }
   if (bytes !== planned.bytes || hash.digest("hex") !== planned.digest) throw new BodyChanged("the body differs from what was planned");
-  if (held !== undefined) yield held;
+  if (held === undefined) return;
+  yield held;
+  giveBack(held);
 }

@@ -117,7 +117,9 @@ class StoreSink implements Sink {
   }
 
   async put(batch: Batch): Promise<{ outcome: "delivered" | "forked" }> {
-    const body = Buffer.concat(await Array.fromAsync(batch.body()));
+    const parts: Uint8Array[] = [];
+    for await (const part of batch.body()) parts.push(new Uint8Array(part)); // a part is ours only until we ask for the next
+    const body = Buffer.concat(parts);
     const { random } = this.#world;
     const away = (): never => {
       throw new Fault({ code: "store_away", retry: "later", message: "put object" });

@@ -24,7 +24,7 @@ export class FarSide {
   async store(batch: Batch): Promise<Receipt> {
     const key = `${batch.lane}/${batch.name}`;
     const parts: Uint8Array[] = [];
-    for await (const part of batch.body()) parts.push(part);
+    for await (const part of batch.body()) parts.push(new Uint8Array(part)); // a part is ours only until we ask for the next
     const body = Buffer.concat(parts);
     const digest = new Bun.CryptoHasher("sha256").update(body).digest("hex");
     const there = this.objects.get(key);

@@ -105,7 +105,7 @@ export class MemorySpool implements SpoolReader {
     await Promise.resolve();
     this.reads++;
     const payload = this.#payloads.get(frame.firstSequence);
-    if (payload !== undefined && !this.#damaged.has(frame.firstSequence)) return payload;
+    if (payload !== undefined && !this.#damaged.has(frame.firstSequence)) return new Uint8Array(payload); // a copy: the receiver frees what it was given
     throw new Fault({ code: "spool_frame_corrupt", retry: "never", message: `frame ${frame.firstSequence} is damaged` });
   }
 
