@@ -53,6 +53,8 @@ export class SegmentWriter {
   #segment: Segment | undefined;
   /** Where the next group goes: behind the last seal. */
   #at = 0;
+  /** Files in which nothing counts and that could not be removed yet. */
+  #litter: string[] = [];
 
   constructor(options: WriterOptions, tail: Tail) {
     this.#options = options;
@@ -87,6 +89,7 @@ export class SegmentWriter {
   }
 
   async #begin(): Promise<DiskFile> {
+    await this.#sweep();
     const path = this.#options.segments.path(this.tail.nextSegment);
     try {
       this.#file = await this.#options.doors.disk.open(path, "create");
@@ -163,7 +166,7 @@ export class SegmentWriter {
       await file.datasync();
       if (begun) await this.#options.doors.disk.syncDirectory(this.#options.segmentsDir);
     } catch (cause) {
-      await this.#abandon(begun);
+      await this.#abandon(file, begun);
       throw new Fault({
         code: "spool_sync_failed",
         retry: "later",
@@ -183,16 +186,28 @@ export class SegmentWriter {
       await file.close();
       await this.#options.doors.disk.remove(file.path);
     } catch {
-      await this.#abandon(begun); // cannot even be cut: leave it, recovery ignores what lies beyond
+      await this.#abandon(file, begun); // cannot even be cut: leave it, recovery ignores what lies beyond
     }
   }
 
-  async #abandon(begun: boolean): Promise<void> {
-    // A segment in which nothing counts must not be named as predecessor, nor its number used again.
-    if (begun) this.tail.nextSegment++;
+  async #abandon(file: DiskFile, begun: boolean): Promise<void> {
+    if (begun) {
+      // A segment in which nothing counts must not be named as predecessor, nor its number used again.
+      this.tail.nextSegment++;
+      // What it holds is written elsewhere. Left behind, it would be the newest once its successors are delivered and gone, and
+      // a start would take it for data; and a disk that fails sync after sync would fill up with such files.
+      this.#litter.push(file.path);
+    }
     // As far as the disk still obeys: what lies beyond is ignored anyway, but looks like damage to whoever reads the file.
-    else await this.#file?.truncate(this.#at).catch(() => {});
+    else await file.truncate(this.#at).catch(() => {});
     await this.roll();
+    await this.#sweep();
+  }
+
+  async #sweep(): Promise<void> {
+    const left: string[] = [];
+    for (const path of this.#litter) await this.#options.doors.disk.remove(path).catch(() => left.push(path));
+    this.#litter = left;
   }
 
   #count(group: Group, refs: ReturnType<typeof frameRef>[], length: number, begun: boolean): void {
