@@ -15,10 +15,11 @@ export class Reserve {
     this.#path = path;
   }
 
-  /** Whether an earlier process left it whole; it is then held again without needing room. */
+  /** Whether an earlier process left it whole; it is then held again without needing room. A part, as a power cut leaves it, is given back. */
   async adopt(): Promise<boolean> {
-    const found = await this.#disk.stat(this.#path).catch(() => undefined);
-    this.held = (found?.bytes ?? 0) >= reserveBytes;
+    const bytes = (await this.#disk.stat(this.#path).catch(() => undefined))?.bytes ?? 0;
+    this.held = bytes >= reserveBytes;
+    if (!this.held && bytes > 0) await this.release();
     return this.held;
   }
 
