@@ -23,6 +23,13 @@ export interface ReaderState {
   claim(sink: string, sequence: number): void;
 }
 
+/** An open segment file. It is closed once nobody reads from it and it is not remembered any more. */
+interface Held {
+  readonly file: Promise<DiskFile>;
+  readers: number;
+  forgotten: boolean;
+}
+
 /** Segment files kept open for reading: one for each sink that walks, and the newest. */
 const filesMax = 6;
 
@@ -33,7 +40,7 @@ export class Reader implements SpoolReader {
   readonly #segments: Segments;
   readonly #quarantine: Quarantine;
   readonly #state: ReaderState;
-  readonly #files = new Map<number, Promise<DiskFile>>();
+  readonly #files = new Map<number, Held>();
 
   constructor(doors: Doors, segments: Segments, quarantine: Quarantine, state: ReaderState) {
     this.id = state.id;
@@ -88,7 +95,7 @@ export class Reader implements SpoolReader {
     const path = this.#segments.path(frame.segment);
     let length: number;
     try {
-      length = await readFully(await this.#file(frame.segment), bytes, frame.offset);
+      length = await this.#read(frame, bytes);
     } catch (cause) {
       void this.#forget(frame.segment);
       if (this.#segments.find(frame.firstSequence)?.number !== frame.segment) throw droppedFault(path, frame);
@@ -132,24 +139,43 @@ export class Reader implements SpoolReader {
     await Promise.all(files.map((number) => this.#forget(number)));
   }
 
-  #file(number: number): Promise<DiskFile> {
+  async #read(frame: FrameRef, bytes: Uint8Array): Promise<number> {
+    const held = this.#file(frame.segment);
+    held.readers++;
+    try {
+      return await readFully(await held.file, bytes, frame.offset);
+    } finally {
+      held.readers--;
+      await release(held);
+    }
+  }
+
+  #file(number: number): Held {
     const known = this.#files.get(number);
     if (known !== undefined) return known;
-    const opened = this.#doors.disk.open(this.#segments.path(number), "read");
-    this.#files.set(number, opened);
+    const held: Held = { file: this.#doors.disk.open(this.#segments.path(number), "read"), readers: 0, forgotten: false };
+    this.#files.set(number, held);
     const [oldest] = this.#files.keys();
     if (this.#files.size > filesMax && oldest !== undefined) void this.#forget(oldest);
-    return opened;
+    return held;
   }
 
   async #forget(number: number): Promise<void> {
-    const file = this.#files.get(number);
+    const held = this.#files.get(number);
+    if (held === undefined) return;
     this.#files.delete(number);
-    try {
-      await (await file)?.close();
-    } catch {
-      // it could not be opened, or is closed already: nothing to free
-    }
+    held.forgotten = true;
+    await release(held);
+  }
+}
+
+/** Closes the file when it was the last that kept it open: a handle closed under a reader would fail that reader's next call. */
+async function release(held: Held): Promise<void> {
+  if (!held.forgotten || held.readers > 0) return;
+  try {
+    await (await held.file).close();
+  } catch {
+    // it could not be opened, or is closed already: nothing to free
   }
 }
 
