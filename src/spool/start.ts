@@ -8,6 +8,7 @@ import type { Board } from "../core/board.ts";
 import type { Disk } from "../core/disk.ts";
 import type { Doors } from "../core/doors.ts";
 import { errnoOf, Fault } from "../core/fault.ts";
+import { makeDurable } from "../core/folder.ts";
 import type { Log } from "../core/log.ts";
 import { openIdentity, readIdentity, type Identity } from "./identity.ts";
 import { layoutOf, type Layout } from "./layout.ts";
@@ -39,7 +40,7 @@ export async function start(options: StartOptions): Promise<Started> {
   const { disk, clock } = doors;
   const layout = layoutOf(options.dir);
   try {
-    for (const dir of [layout.dir, layout.segments, layout.sinks, layout.quarantine]) await disk.makeDirectory(dir);
+    for (const dir of [layout.dir, layout.segments, layout.sinks, layout.quarantine]) await makeDurable(disk, dir);
   } catch (cause) {
     throw unusable(layout.dir, cause);
   }

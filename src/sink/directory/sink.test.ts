@@ -1,7 +1,7 @@
 /** On a real disk; what a real one does only on bad days is told by a door that fails. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { sinkConformance } from "../../../test/conformance/sink.ts";
 import { testBatch, testSignals } from "../../../test/support/batch.ts";
@@ -85,7 +85,7 @@ describe("files", () => {
     await using sink = await open(root, disk);
     await sink.put(batch, signals);
     const [date, hour] = batch.lane.split("/") as [string, string];
-    expect(order).toEqual([dir.path, root, join(root, "raw"), join(root, "raw", date), "link", join(root, "raw", date, hour)]);
+    expect(order).toEqual([dirname(dir.path), dir.path, root, join(root, "raw"), join(root, "raw", date), "link", join(root, "raw", date, hour)]);
   });
 
   test("a leftover of a crash under the temporary name, longer than the batch, does no harm", async () => {

@@ -14,6 +14,7 @@ import * as v from "valibot";
 import type { Batch, CheckContext, Finding, Receipt, Sink, SinkKind } from "../../core/contract.ts";
 import type { Disk, DiskFile } from "../../core/disk.ts";
 import { errnoOf, Fault } from "../../core/fault.ts";
+import { makeDurable } from "../../core/folder.ts";
 import { orAborted, type Signals } from "../../core/signals.ts";
 import { text } from "../../core/values.ts";
 import { commonKeys, deliveryOf, partitionKeys } from "../schema.ts";
@@ -26,6 +27,9 @@ const schema = v.strictObject({
 });
 
 type Config = v.InferOutput<typeof schema>;
+
+/** Folders remembered as durable: a year of hours of one source. Beyond that all are made sure of again. */
+const foldersMax = 10_000;
 
 /** What is compared at once when a file of the name is there already. */
 const compareBytes = 256 * 1024;
@@ -41,6 +45,8 @@ export const directory: SinkKind<Config> = {
 class DirectorySink implements Sink {
   readonly #root: string;
   readonly #disk: Disk;
+  /** Folders that this process has seen made and synced, with all above them. */
+  readonly #durable = new Set<string>();
 
   constructor(config: Config, disk: Disk) {
     this.#root = `${config.dir}/${config.prefix}`;
@@ -52,6 +58,7 @@ class DirectorySink implements Sink {
     const target = join(folder, batch.name);
     const temporary = join(folder, `.${batch.name}.tmp`);
     try {
+      if (!this.#durable.has(folder)) await this.#makeDurable(folder);
       if ((await this.#disk.stat(target, false)) === undefined) {
         await this.#write(temporary, batch, signals);
         if (await this.#publish(temporary, target)) {
@@ -91,10 +98,16 @@ class DirectorySink implements Sink {
     try {
       return await this.#disk.open(path, "write");
     } catch (cause) {
-      if (errnoOf(cause) !== "ENOENT") throw cause;
-      await makeDurable(this.#disk, dirname(path));
+      if (errnoOf(cause) !== "ENOENT") throw cause; // else somebody took the folder away
+      await this.#makeDurable(dirname(path));
       return this.#disk.open(path, "write");
     }
+  }
+
+  async #makeDurable(folder: string): Promise<void> {
+    await makeDurable(this.#disk, folder);
+    if (this.#durable.size >= foldersMax) this.#durable.clear();
+    this.#durable.add(folder);
   }
 
   /** False when the name is taken. */
@@ -115,14 +128,6 @@ class DirectorySink implements Sink {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
-}
-
-/** Makes a folder and the missing ones above it, and syncs each parent, so that a power cut cannot take them with the files in them. */
-async function makeDurable(disk: Disk, path: string): Promise<void> {
-  const parents: string[] = [];
-  for (let at = path; (await disk.stat(at)) === undefined && dirname(at) !== at; at = dirname(at)) parents.push(dirname(at));
-  await disk.makeDirectory(path);
-  for (const parent of parents.toReversed()) await disk.syncDirectory(parent);
 }
 
 /** Whether the file at `path` holds exactly this batch. */
