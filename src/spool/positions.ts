@@ -72,6 +72,15 @@ export function addDelta(group: GroupDelta, source: string, delta: PositionDelta
   group[source] = { ...group[source], ...delta };
 }
 
+/** Writes the file over itself and syncs it: what a failed sync of an earlier process left in the page cache only is then on the medium. */
+export async function settleCheckpoint(disk: Disk, path: string): Promise<void> {
+  const bytes = await readWhole(disk, path, checkpointBytesMax);
+  if (bytes === undefined) return;
+  await using file = await disk.open(path, "write");
+  await file.write([bytes], 0);
+  await file.datasync();
+}
+
 /** Writes the checkpoint into `path`, syncs it, reads it back and compares: a segment may go on the strength of it. */
 export async function writeCheckpoint(disk: Disk, path: string, writer: string, checkpoint: Checkpoint): Promise<void> {
   const value: CheckpointFile = {

@@ -36,7 +36,7 @@ import { Gather } from "./gather.ts";
 import { writeIdentity, type IdentityFile } from "./identity.ts";
 import type { Layout } from "./layout.ts";
 import { takeLock, type TakeLock } from "./lock.ts";
-import { writeCheckpoint, type Positions } from "./positions.ts";
+import { settleCheckpoint, writeCheckpoint, type Positions } from "./positions.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { Reader } from "./reader.ts";
 import { Reserve } from "./reserve.ts";
@@ -116,13 +116,14 @@ class OpenSpool implements Spool {
   readonly #over = new AbortController();
   readonly #committer: Committer;
   /**
-   * What a checkpoint written by this process covers. One found at opening is believed for the positions, but not for its being
-   * on the medium: after a failed sync the page cache shows what the disk may not have, and segments go on the strength of it.
+   * What each checkpoint file covers, if this process wrote it. One found at opening is believed for the positions, but not for
+   * being on the medium: after a failed sync the page cache shows what the disk may not have, and segments go on the strength of it.
    */
-  #checkpointGroup = 0;
-  #checkpointDroppedTo = 0;
+  readonly #checkpoints = new Map<string, { group: number; droppedTo: number }>();
   /** The file that holds the newest checkpoint: the other one is written next. */
   #checkpointPath: string | undefined;
+  /** The newest checkpoint is on the medium for sure. */
+  #checkpointSettled = false;
   #checkpointing: Promise<void> = Promise.resolve();
 
   constructor(options: SpoolOptions, { layout, lock, recovered, identity, quarantine }: Started) {
@@ -203,7 +204,7 @@ class OpenSpool implements Spool {
       retainMs: config.retain,
       sinks,
       holds,
-      cover: (group) => this.#cover(group, this.#drops.to),
+      cover: (group) => this.#cover(group, this.#drops.to, 2),
       giveUp: (segment, sequence) => this.#drops.giveUp(segment, sequence),
       onFault: (cause) => this.#cleaned("remove segments", cause),
     });
@@ -323,29 +324,35 @@ class OpenSpool implements Spool {
     }
   }
 
-  /** Makes sure that a checkpoint covers `group` and what was given up: one at a time, each of all that is committed by then. */
-  #cover(group: number, droppedTo = 0): Promise<void> {
+  /**
+   * Makes sure that `copies` of the two checkpoints cover `group` and what was given up: one at a time, each of all that is
+   * committed by then. Two before segments go: should the newer one rot, the older must not need the commits of what is gone.
+   */
+  #cover(group: number, droppedTo = 0, copies: 1 | 2 = 1): Promise<void> {
     this.#checkpointing = this.#checkpointing
       .catch(() => {}) // whoever asked for that one was told
       .then(async () => {
-        if (group <= this.#checkpointGroup && droppedTo <= this.#checkpointDroppedTo) return;
         const [a, b] = this.layout.positions;
-        const path = this.#checkpointPath === a ? b : a;
-        const { nextGroup, nextSequence, rawBytes } = this.#writer.tail;
-        const dropped = this.#drops.to;
-        const { disk } = this.#options.doors;
-        await writeCheckpoint(disk, path, this.#options.writer, {
-          group: nextGroup - 1,
-          nextSequence,
-          rawBytes,
-          droppedTo: dropped,
-          positions: this.#positions,
+        const older = this.#checkpointPath === a ? [b, a] : [a, b];
+        const lacking = older.filter((path) => {
+          const covered = this.#checkpoints.get(path);
+          return covered === undefined || covered.group < group || covered.droppedTo < droppedTo;
         });
-        await disk.syncDirectory(this.layout.dir);
-        this.#checkpointGroup = nextGroup - 1;
-        this.#checkpointDroppedTo = dropped;
-        this.#checkpointPath = path;
+        for (const path of lacking.slice(0, Math.max(0, copies + lacking.length - older.length))) await this.#checkpoint(path);
       });
     return this.#checkpointing;
+  }
+
+  async #checkpoint(path: string): Promise<void> {
+    const { doors, writer } = this.#options;
+    // An earlier process may have failed to sync the newest: it must be there for sure before the other one is written over.
+    if (!this.#checkpointSettled && this.#checkpointPath !== undefined) await settleCheckpoint(doors.disk, this.#checkpointPath);
+    this.#checkpointSettled = true;
+    const { nextGroup, nextSequence, rawBytes } = this.#writer.tail;
+    const covered = { group: nextGroup - 1, droppedTo: this.#drops.to };
+    await writeCheckpoint(doors.disk, path, writer, { ...covered, nextSequence, rawBytes, positions: this.#positions });
+    await doors.disk.syncDirectory(this.layout.dir);
+    this.#checkpoints.set(path, covered);
+    this.#checkpointPath = path;
   }
 }
