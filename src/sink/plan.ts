@@ -32,6 +32,7 @@ export interface Measured extends BodyPlan {
   readonly records: number;
   readonly bytes: number;
   readonly digest: string;
+  readonly crc: number;
   readonly minMs: number;
 }
 
@@ -160,8 +161,7 @@ export class Planner {
     if ("lost" in piece) {
       lost += countOf(wanted);
       dropped = piece.lost.dropped ?? false;
-    }
-    else if (wanted.length > 0) {
+    } else if (wanted.length > 0) {
       try {
         shares = await this.#assigner.shares(piece.frame, wanted);
       } catch (cause) {
@@ -250,9 +250,9 @@ export class Planner {
     for (let attempt = 0; ranges.length > 0 && !signals.kill.aborted;) {
       try {
         const plan: BodyPlan = { ranges, codec: delivery.codec, encoder };
-        const { bytes, digest } = await measureBody(encodeBody(plan, reader, doors.compress));
+        const { bytes, digest, crc } = await measureBody(encodeBody(plan, reader, doors.compress));
         if (attempt > 0) onFault(undefined);
-        return { ...plan, lane, records: countOf(ranges), bytes, digest, minMs: draft.minMs };
+        return { ...plan, lane, records: countOf(ranges), bytes, digest, crc, minMs: draft.minMs };
       } catch (cause) {
         if (cause instanceof RecordsGone) {
           lost(countOf(cause.ranges), cause.dropped);

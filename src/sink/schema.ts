@@ -83,7 +83,11 @@ export const commonKeys = (defaults: BatchDefaults) => ({
     true,
   ),
   hold_bytes: v.optional(
-    v.pipe(size(), v.minValue(MiB, "must be at least 1MiB"), v.description("With `required: false`, what the spool keeps for this sink at most, in bytes on disk.")),
+    v.pipe(
+      size(),
+      v.minValue(MiB, "must be at least 1MiB"),
+      v.description("With `required: false`, what the spool keeps for this sink at most, in bytes on disk."),
+    ),
   ),
   start: v.optional(
     v.pipe(

@@ -6,6 +6,7 @@ export interface Layout {
   readonly lock: string;
   readonly reserve: string;
   readonly segments: string;
+  readonly table: string;
   readonly positions: readonly [string, string];
   readonly sinks: string;
   readonly quarantine: string;
@@ -18,6 +19,7 @@ export function layoutOf(dir: string): Layout {
     lock: `${dir}/lock`,
     reserve: `${dir}/reserve`,
     segments: `${dir}/segments`,
+    table: `${dir}/segments.table`,
     positions: [`${dir}/positions.a`, `${dir}/positions.b`],
     sinks: `${dir}/sinks`,
     quarantine: `${dir}/quarantine`,

@@ -13,7 +13,7 @@
  *                                          after a failed sync the page cache shows what the disk may not have; then sealed
  *
  * Older segments count up to what the head of their successor says. A segment that its successor does not name was
- * abandoned before anything in it counted: removed. Cost: one block of every segment, and the headers of those since the checkpoint.
+ * abandoned before anything in it counted: removed. Cost: find.ts, and the headers of the segments since the checkpoint.
  *
  * What a crash cannot leave is damage: kept in quarantine/, counted, shown in health, and never a reason not to start.
  *
@@ -31,10 +31,10 @@
  */
 import type { DiskFile } from "../core/disk.ts";
 import type { Doors } from "../core/doors.ts";
-import { errnoOf } from "../core/fault.ts";
-import { encodeBlock, FutureVersion, headBytesMax, type GroupDelta, type Head } from "./format.ts";
-import { segmentName, segmentNumber, type Layout } from "./layout.ts";
+import { encodeBlock, FutureVersion, type GroupDelta, type Head } from "./format.ts";
+import { segmentName, type Layout } from "./layout.ts";
 import { futureFormat, Positions, readCheckpoints } from "./positions.ts";
+import { findSegments, type FoundSegment } from "./find.ts";
 import { GroupCollector, type FoundGroup } from "./groups.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { beginsAsOurs, isSealAt, readFully, scan, sealBytes } from "./scan.ts";
@@ -53,13 +53,6 @@ export interface Recovered {
   readonly knownId: string | undefined;
   /** What a crash left and is mended, for the log. */
   readonly notes: { code: string; message: string }[];
-}
-
-interface FoundSegment {
-  readonly number: number;
-  readonly path: string;
-  readonly head: Head | undefined;
-  readonly fileBytes: number;
 }
 
 /** Reads what is there and cuts the torn end. Throws Fault `spool_future_format` (never) before anything was changed, or the disk's error. */
@@ -104,47 +97,6 @@ export async function recover(doors: Doors, layout: Layout, quarantine: Quaranti
   };
 }
 
-async function findSegments(doors: Doors, layout: Layout, quarantine: Quarantine): Promise<{ found: FoundSegment[]; numbers: number[] }> {
-  const found: FoundSegment[] = [];
-  const numbers: number[] = [];
-  const foreign: [path: string, why: string][] = [];
-  for (const name of (await doors.disk.list(layout.segments)).toSorted()) {
-    const path = `${layout.segments}/${name}`;
-    const number = segmentNumber(name);
-    if (number !== undefined) numbers.push(number);
-    if (number === undefined || (await doors.disk.stat(path))?.kind !== "file") {
-      foreign.push([path, "is no segment"]);
-      continue;
-    }
-    try {
-      await using file = await doors.disk.open(path, "read");
-      const { bytes } = await file.stat();
-      const head = await firstHead(file, path, Math.min(bytes, headBytesMax));
-      if (head !== undefined && head.segment !== number) foreign.push([path, `is a copy of segment ${head.segment}`]);
-      else found.push({ number, path, head, fileBytes: bytes });
-    } catch (cause) {
-      // A bad sector costs what lies on it, not the start. Anything else (rights, no descriptors) is for the operator.
-      if (errnoOf(cause) !== "EIO") throw cause;
-      const hint = "the disk cannot read it: its records are missing. The file is left where it is";
-      quarantine.foreign(path, { code: "spool_segment_unreadable", message: `open spool: ${path} cannot be read`, hint });
-    }
-  }
-  const hint = "move it away: nothing of it is read, and it is never removed";
-  for (const [path, why] of foreign)
-    quarantine.foreign(path, { code: "spool_foreign_file", message: `open spool: ${path} ${why}; left alone`, hint });
-  return { found, numbers };
-}
-
-async function firstHead(file: DiskFile, path: string, end: number): Promise<Head | undefined> {
-  try {
-    for await (const { block } of scan(file, 0, end)) return block?.kind === "head" ? block : undefined;
-  } catch (cause) {
-    if (cause instanceof FutureVersion) throw futureFormat(path, cause.writer);
-    throw cause;
-  }
-  return undefined;
-}
-
 interface Counted {
   readonly segment: FoundSegment;
   readonly bytes: number;
@@ -178,7 +130,9 @@ class Recovery {
   /** `nextSequence`: what the checkpoint knows of. */
   async run(found: FoundSegment[], nextSequence: number): Promise<void> {
     const { counts, dropped } = await this.#count(found);
-    for (const counted of counts.toReversed()) this.#add(counted, found);
+    const successors = new Map<number, Head>();
+    for (const { head } of found.toReversed()) if (head !== undefined) successors.set(head.previousSegment, head);
+    for (const counted of counts.toReversed()) this.#add(counted, successors.get(counted.segment.number));
     const last = this.segments.at(-1);
     // Without segments all may have been delivered.
     const missing = last === undefined ? 0 : Math.max(0, nextSequence - last.nextSequence);
@@ -311,9 +265,9 @@ class Recovery {
     });
   }
 
-  #add({ segment, bytes, groups }: Counted, found: FoundSegment[]): void {
+  /** `after`: the head of the first segment that names this one. */
+  #add({ segment, bytes, groups }: Counted, after: Head | undefined): void {
     const before = this.segments.at(-1);
-    const after = found.find((other) => other.head?.previousSegment === segment.number)?.head;
     const firstFrame = groups?.flatMap((group) => group.frames).at(0)?.header;
     const firstSequence = segment.head?.firstSequence ?? firstFrame?.firstSequence ?? before?.nextSequence ?? 0;
     const rawBefore = segment.head?.rawBefore ?? (before === undefined ? 0 : before.rawBefore + before.rawBytes);

@@ -40,6 +40,7 @@ import { settleCheckpoint, writeCheckpoint, type Positions } from "./positions.t
 import type { Quarantine } from "./quarantine.ts";
 import { Reader } from "./reader.ts";
 import { Reserve } from "./reserve.ts";
+import { tableSegmentsMin, writeTable } from "./table.ts";
 import { Drops, sourcesOf, type Amount } from "./drops.ts";
 import { Retain } from "./retain.ts";
 import { Segments, type Segment } from "./segments.ts";
@@ -124,6 +125,8 @@ class OpenSpool implements Spool {
   #checkpointPath: string | undefined;
   /** The newest checkpoint is on the medium for sure. */
   #checkpointSettled = false;
+  /** The newest segment when the table was written. */
+  #remembered = 0;
   #checkpointing: Promise<void> = Promise.resolve();
 
   constructor(options: SpoolOptions, { layout, lock, recovered, identity, quarantine }: Started) {
@@ -292,6 +295,7 @@ class OpenSpool implements Spool {
   #counted(delta: GroupDelta, begun: boolean): void {
     this.#positions.apply(delta);
     if (!begun) return;
+    this.#remember().catch(() => {}); // it only makes a start faster
     // One checkpoint a segment, beside the flow: the next start then walks the headers of one or two segments only.
     this.#cover(this.#writer.tail.nextGroup - 1).then(
       () => this.#cleaned("write checkpoint", undefined),
@@ -299,6 +303,15 @@ class OpenSpool implements Spool {
     );
     // What a sink holds beyond its bound grows with every segment, whether it moves or not.
     if ((this.#options.holds?.size ?? 0) > 0) void this.#retain.run(false);
+  }
+
+  /** Writes the table of segments anew whenever a sixteenth of them is not in it. */
+  async #remember(): Promise<void> {
+    const segments = this.#segments.all();
+    const newest = segments.at(-1)?.number ?? 0;
+    if (segments.length < tableSegmentsMin || newest - this.#remembered < segments.length / 16) return;
+    this.#remembered = newest;
+    await writeTable(this.#options.doors.disk, this.layout.table, segments);
   }
 
   #cleaned(operation: string, cause: unknown): void {

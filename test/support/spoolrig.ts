@@ -14,6 +14,8 @@ import { openSpool, type Spool } from "../../src/spool/spool.ts";
 export interface SpoolRigOptions {
   /** Keys of the configuration as people write them. */
   readonly config?: Record<string, unknown>;
+  /** Below what the configuration allows, for many segments of few records. */
+  readonly segmentBytes?: number;
   readonly disk?: Disk;
   readonly sinks?: readonly string[];
   readonly holds?: ReadonlyMap<string, number>;
@@ -35,7 +37,10 @@ export class SpoolRig implements AsyncDisposable {
     const folder = dir ?? (await mkdtemp(`${tmpdir()}/logferry-spool-`));
     const board = createBoard(silent, () => 0);
     const spool = await openSpool({
-      config: v.parse(spoolSchema, { dir: folder, commit_interval: "5ms", min_free_bytes: 0, ...options.config }),
+      config: {
+        ...v.parse(spoolSchema, { dir: folder, commit_interval: "5ms", min_free_bytes: 0, ...options.config }),
+        ...(options.segmentBytes === undefined ? {} : { segment_bytes: options.segmentBytes }),
+      },
       doors: { ...systemDoors, disk: options.disk ?? systemDoors.disk },
       board,
       log: silent,
