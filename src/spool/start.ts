@@ -82,11 +82,13 @@ function identityDamage(path: string): Damage {
 
 /** The folder of the spool cannot be made, listed, locked or written. */
 export function unusable(dir: string, cause: unknown): Fault {
+  // The file in it that was meant: rights are often wrong for one alone, made when logferry was once run as root.
+  const path = cause instanceof Error && "path" in cause && typeof cause.path === "string" ? cause.path : dir;
   const hint =
     errnoOf(cause) === "ENOSPC"
       ? "free space on the file system that holds spool.dir, then start again"
-      : "spool.dir must be a folder that the user logferry runs as may write to";
-  return new Fault({ code: "spool_unusable", retry: "never", message: `open spool ${dir}`, hint, cause });
+      : "spool.dir must be a folder that the user logferry runs as may write to, with all that is in it";
+  return new Fault({ code: "spool_unusable", retry: "never", message: `open spool ${dir}${path === dir ? "" : `: ${path}`}`, hint, cause });
 }
 
 /** Says what was met at the start and is over with it; what is not over stands on the board already. */

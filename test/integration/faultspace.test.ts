@@ -194,6 +194,30 @@ test("a spool folder that may not be written: does not start, says which and why
   }
 }, 30_000);
 
+test("a file in the spool that may not be read, as after a run as root: does not start, names it, and nothing is lost", async () => {
+  await using dir = await scratch();
+  await writeFile(dir.join("a.log"), numbered("a", 0, 10));
+  const config = await writeConfig(dir.path, {
+    drain_timeout: "0",
+    sources: { app: { type: "file", include: [dir.join("a.log")] } },
+    sinks: { lake: { type: "directory", dir: dir.join("lake"), batch: { age_max: "5m" } } },
+  });
+  {
+    await using running = startLogferry(config, dir.join("control.sock"));
+    await until(async () => (await running.status()).sources["app"]?.records === 10, "the lines are in the spool");
+    await running.stop("SIGKILL");
+  }
+  const [segment = ""] = await Array.fromAsync(new Bun.Glob("*.zst").scan({ cwd: dir.join("spool", "segments"), absolute: true }));
+  await chmod(segment, 0);
+  const refused = await runProcess([...asPlainUser, executable, "run", "--config", config]);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain(`open spool ${dir.join("spool")}: ${segment}: permission denied`);
+  await chmod(segment, 0o600);
+  await appendFile(dir.join("a.log"), numbered("a", 10, 10));
+  expect((await runProcess([...asPlainUser, executable, "run", "--once", "--config", config])).code).toBe(0);
+  expect(lostAndRepeated(await readLake(dir.join("lake")), { a: 20 })).toEqual(none);
+}, 30_000);
+
 test("a spool folder that turns read-only while running: sources wait, all goes on once it is writable", async () => {
   await using dir = await scratch();
   await writeFile(dir.join("a.log"), numbered("a", 0, 100));
