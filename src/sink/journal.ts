@@ -32,6 +32,9 @@ const formatNewest = 1;
 /** Compact once this much was appended and it is mostly history: a fleet of small batches (300 bytes each) does it every 1,700. */
 const compactBytes = 1024 * 1024;
 
+/** Compaction keeps a journal at a few MiB; a file this long is none of ours and is not read into memory. */
+const journalBytesMax = 256 * 1024 * 1024;
+
 const retryMsMin = 250;
 const retryMsMax = 10_000;
 
@@ -81,7 +84,9 @@ export class Journal {
     try {
       if ((await disk.stat(options.path)) !== undefined) {
         await using file = await disk.open(options.path, "read");
-        const bytes = new Uint8Array((await file.stat()).bytes);
+        const { bytes: size } = await file.stat();
+        if (size > journalBytesMax) throw unusable(options.path, "longer than any journal");
+        const bytes = new Uint8Array(size);
         let at = 0;
         for (let count = -1; count !== 0 && at < bytes.byteLength; at += count) count = await file.read(bytes.subarray(at), at);
         journal.#replay(bytes.subarray(0, at));
@@ -117,12 +122,7 @@ export class Journal {
       } else bad++;
     }
     if (this.#positioned) return;
-    throw new Fault({
-      code: "journal_damaged",
-      retry: "never",
-      message: `read journal ${this.#options.path}: no whole entry in it`,
-      hint: "put a good copy back; or remove it and give the sink another name, which ships again everything the spool holds",
-    });
+    throw unusable(this.#options.path, "no whole entry in it");
   }
 
   /** False when the line is none of ours. */
@@ -309,6 +309,15 @@ function writeFault(path: string, cause: unknown): Fault {
     message,
     hint: "look at the spool's disk and the rights on its folder; shipping waits for it",
     cause,
+  });
+}
+
+function unusable(path: string, why: string): Fault {
+  return new Fault({
+    code: "journal_damaged",
+    retry: "never",
+    message: `read journal ${path}: ${why}`,
+    hint: "put a good copy back; or remove it and give the sink another name, which ships again everything the spool holds",
   });
 }
 

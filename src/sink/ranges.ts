@@ -88,6 +88,7 @@ export function unpackRanges(packed: unknown): Range[] | undefined {
     if (!isCount(gap) || !isCount(length) || length === 0) return undefined;
     ranges.push([at + gap, at + gap + length - 1]);
     at += gap + length;
+    if (!Number.isSafeInteger(at)) return undefined;
   }
   return ranges;
 }

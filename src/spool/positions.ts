@@ -180,6 +180,6 @@ export function parseCheckpoint(bytes: Buffer, path: string): CheckpointFile | u
     return undefined; // a checksum that fits by chance over nonsense
   }
   if (value.format > formatVersion) throw futureFormat(path, value.writer);
-  const counts = [value.group, value.next_sequence, value.raw_bytes];
+  const counts = [value.group, value.next_sequence, value.raw_bytes, value.dropped_to ?? 0];
   return counts.every((count) => Number.isSafeInteger(count) && (count ?? -1) >= 0) ? (value as CheckpointFile) : undefined;
 }

@@ -117,7 +117,8 @@ test("a damaged spool under the real executable: verify names the files, cat pri
   const segment = dir.join("spool", "segments", "0000000000000001.zst");
   const bytes = await readFile(segment);
   // The first payload begins with zstd's magic number.
-  bytes[bytes.indexOf(Buffer.from([0x28, 0xb5, 0x2f, 0xfd])) + 30] ^= 0xff;
+  const at = bytes.indexOf(Buffer.from([0x28, 0xb5, 0x2f, 0xfd])) + 30;
+  bytes[at] = (bytes[at] ?? 0) ^ 0xff;
   await writeFile(segment, bytes);
   const verified = await logferry(["spool", "verify", "--dir", dir.join("spool")]);
   expect(verified.code).toBe(1);
