@@ -8,12 +8,12 @@
  * Both instances die by SIGKILL, at a random moment or at a point of points.ts, each on a clock of its own; at the end both
  * are left alone until everything has arrived.
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Status } from "../../src/core/view.ts";
 import { writeConfig } from "../support/logferry.ts";
-import { startProcess, type Started } from "../support/process.ts";
+import { runProcess, startProcess, type Started } from "../support/process.ts";
 import type { Scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 import { makeBucket, startVersitygw } from "../support/versitygw.ts";
@@ -41,7 +41,7 @@ export interface CrashResult {
   /** Lines and bytes the writer wrote. */
   readonly lines: number;
   readonly places: Record<string, Tally>;
-  /** What should never be: an instance that ended by itself. */
+  /** What should never be: an instance that ended by itself, a kill taken for damage. */
   readonly broken: string[];
 }
 
@@ -84,6 +84,7 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
   broken.push(...(await ended(edge, "edge")));
   await arrived(central, dir.join("central", "control.sock"), "central");
   broken.push(...(await ended(central, "central")));
+  for (const spool of [dir.join("spool"), dir.join("central", "spool")]) broken.push(...(await damageIn(executable, spool)));
   const places: Record<string, Tally> = {};
   for (const [name, path] of [
     ["folder", dir.join("lake")],
@@ -177,6 +178,13 @@ async function ended(process: Started, name: string): Promise<string[]> {
   return code === 0 ? [] : [`${name}: drained with ${code}: ${process.stderr().slice(-2000)}`];
 }
 
+/** A kill leaves no damage: whatever is taken for it is a mistake of recovery. */
+async function damageIn(executable: string, spool: string): Promise<string[]> {
+  const kept = (await readdir(join(spool, "quarantine"))).map((name) => `${spool}: ${name} in quarantine`);
+  const { code, stdout } = await runProcess([executable, "spool", "verify", "--dir", spool]);
+  return code === 0 ? kept : [...kept, stdout];
+}
+
 /** The central has to come back at the same address after each death. */
 async function freePort(): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
@@ -201,6 +209,6 @@ export function summary(result: CrashResult, seconds: number): { line: string; f
     `${(seconds / 60).toFixed(1)} minutes, ${kills.edge + kills.central} kills (edge ${kills.edge}, central ${kills.central}; ` +
     `${kills.random} at random moments, ${atPoints} at ${Object.keys(kills.points).length} of ${points.length} points), ` +
     `${number(lines)} lines to each of ${all.length} places, ${number(sum(({ bytes }) => bytes))} bytes in ${number(sum(({ objects }) => objects))} objects: ` +
-    `${number(lost)} lost, ${number(repeated)} repeated, ${number(foreign)} foreign${broken.length === 0 ? "" : `, ${broken.length} ended by itself`}`;
+    `${number(lost)} lost, ${number(repeated)} repeated, ${number(foreign)} foreign${broken.length === 0 ? "" : `, ${broken.length} things that should never be`}`;
   return { line, failed: lost + repeated + foreign + broken.length > 0 || lines === 0 };
 }

@@ -6,7 +6,7 @@
  * what failed; in the CI that has to have it, LOGFERRY_POWER_TEST=required makes that a failure.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { appendFile, mkdir, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Status } from "../../src/core/view.ts";
@@ -127,6 +127,8 @@ async function afterwards(image: PowerImage, cut: Cut, run: Run, folder: string)
       return quiet > 10;
     }, "it has drained after the power cut");
     expect(await running.stop()).toBe(0);
+    // A power cut is no damage, and must not be taken for it.
+    expect(await readdir(join(mount, "spool", "quarantine"))).toEqual([]);
     const posts = new Uint8Array(run.posted);
     const lines = new Uint8Array(run.written);
     let foreign = 0;
