@@ -178,6 +178,8 @@ export interface SpoolReader {
   readonly id: string;
   /** 8 hex digits, new at every open. */
   readonly epoch: string;
+  /** Epochs of earlier opens, the latest first, as far as they are remembered. */
+  readonly pastEpochs?: readonly string[];
   /** The oldest sequence held, and the one after the newest durable one. */
   firstSequence(): number;
   nextSequence(): number;
@@ -223,6 +225,8 @@ export interface Batch {
    * A piece is the caller's until it asks for the next.
    */
   body(): AsyncIterable<Uint8Array>;
+  /** All records of this sink below it have arrived, are lost or not for it, as of now. */
+  readonly low?: number;
   /** What the sink wrote down about this batch (an upload id), also before a restart. */
   readonly note: Json | undefined;
   /** Writes it down durably. */
@@ -234,11 +238,43 @@ export interface Receipt {
   readonly outcome: "delivered" | "forked";
 }
 
+/** Something that stands at the far side under a name of ours. */
+export interface Held {
+  readonly lane: string;
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/**
+ * What the far side holds, for a sink that lays out objects: to rebuild a lost journal from, and to verify. Nothing of it is
+ * remembered from puts: it is asked for at every call. All reject with a Fault as `put` does; `kill` cuts them.
+ */
+export interface Holdings {
+  /** Everything whose name is `wanted`, in no order. */
+  list(wanted: (name: string) => boolean, kill: AbortSignal): AsyncIterable<Held>;
+  /** SHA-256 (hex) of the body and its records, undefined where the far side does not say. Undefined when it is not there. */
+  describe(held: Held, kill: AbortSignal): Promise<{ readonly digest: string | undefined; readonly records: number | undefined } | undefined>;
+  /** The body. A piece is the caller's until it asks for the next. */
+  read(held: Held, kill: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+/** What a receiver that keeps no objects says it has taken from this sink: all records below `low`, and `ranges`. */
+export interface Received {
+  readonly low: number;
+  readonly ranges: readonly Range[];
+}
+
 export interface Sink extends AsyncDisposable {
   /** Delivers the batch or rejects with a Fault (`later`, `denied`, `poison`); never retries by itself. `kill` cuts it. */
   put(batch: Batch, signals: Signals): Promise<Receipt>;
   /** Frames one body may have: some receivers decode only the first. Asked again for every plan; undefined = any number. */
   framesMax?(): number | undefined;
+  readonly holdings?: Holdings;
+  /**
+   * Asks a far side that keeps no objects what it has taken under `epochs`, those this spool has had; undefined when it cannot
+   * tell. Rejects as `put` does.
+   */
+  received?(epochs: readonly string[], kill: AbortSignal): Promise<Received | undefined>;
 }
 
 export interface SinkContext {

@@ -15,6 +15,8 @@ export interface NetworkRequest {
   socket?: string;
   /** How much of the answer's text is kept. Default: 64 KiB, enough for any answer that is read by people. */
   answerBytesMax?: number;
+  /** The answer is data: it comes as `body`, and `text` is empty. */
+  binary?: boolean;
 }
 
 export interface NetworkAnswer {
@@ -22,6 +24,8 @@ export interface NetworkAnswer {
   headers: Headers;
   /** The answer's text, at most `answerBytesMax` of it. */
   text: string;
+  /** With `binary`: its bytes, at most `answerBytesMax` of them. */
+  body?: Uint8Array;
 }
 
 export interface Server {
@@ -59,7 +63,9 @@ export const systemNetwork: Network = {
       ...(request.tls === undefined ? {} : { tls: request.tls }),
       ...(request.socket === undefined ? {} : { unix: request.socket }),
     });
-    return { status: answer.status, headers: answer.headers, text: await boundedText(answer, request.answerBytesMax ?? answerBytesMax) };
+    const bytes = await boundedBytes(answer, request.answerBytesMax ?? answerBytesMax);
+    const body = request.binary === true ? { text: "", body: bytes } : { text: bytes.toString("utf8") };
+    return { status: answer.status, headers: answer.headers, ...body };
   },
   serve(options) {
     const { bodyBytesMax, listen, tls } = options;
@@ -105,8 +111,8 @@ function serveSocket(path: string, bind: () => Bun.Server<undefined>): Bun.Serve
   }
 }
 
-async function boundedText(answer: Response, bytesMax: number): Promise<string> {
-  if (answer.body === null) return "";
+async function boundedBytes(answer: Response, bytesMax: number): Promise<Buffer> {
+  if (answer.body === null) return Buffer.alloc(0);
   const parts: Uint8Array[] = [];
   let bytes = 0;
   for await (const part of answer.body) {
@@ -114,5 +120,5 @@ async function boundedText(answer: Response, bytesMax: number): Promise<string> 
     bytes += part.byteLength;
     if (bytes >= bytesMax) break;
   }
-  return Buffer.concat(parts).toString("utf8", 0, bytesMax);
+  return Buffer.concat(parts, Math.min(bytes, bytesMax));
 }

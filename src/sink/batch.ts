@@ -6,18 +6,10 @@ import { Fault } from "../core/fault.ts";
 import { BodyChanged, checkedBody, encodeBody, isEncoder, RecordsGone } from "./encode.ts";
 import type { Journal } from "./journal.ts";
 import type { Plan } from "./ledger.ts";
-import { encodeValue } from "./partition.ts";
 
 /** `trouble`: why a body could not be made as planned, however the sink told of it. */
 export interface SentBatch extends Batch {
   readonly trouble: Error | undefined;
-}
-
-/** `{host}-{spool id, 16 hex}-{epoch}-{first}-{last}.ndjson.zst`, sequences padded so that names sort. */
-export function batchName(host: string, spoolId: string, epoch: string, { ranges, codec }: Pick<Plan, "ranges" | "codec">): string {
-  const padded = (sequence: number | undefined): string => String(sequence ?? 0).padStart(20, "0");
-  const suffix = { zstd: "ndjson.zst", gzip: "ndjson.gz", none: "ndjson" }[codec];
-  return `${encodeValue(host, true)}-${spoolId.slice(0, 16)}-${epoch}-${padded(ranges[0]?.[0])}-${padded(ranges.at(-1)?.[1])}.${suffix}`;
 }
 
 export function batchOf(plan: Plan, reader: SpoolReader, compress: Compress, journal: Journal): SentBatch {

@@ -36,6 +36,7 @@ export function sinkConformance(kind: string, make: () => Promise<SinkHarness>):
     effects(make);
     interruptions(make);
     streaming(make);
+    holdings(make);
   });
 }
 
@@ -148,5 +149,29 @@ function streaming(make: () => Promise<SinkHarness>): void {
     };
     expect(await sink.put(large, testSignals().signals)).toEqual({ outcome: "delivered" });
     expect(most).toBeLessThan(count / 2);
+  }, 60_000);
+}
+
+/** What the far side says it holds. */
+function holdings(make: () => Promise<SinkHarness>): void {
+  test("what was put is listed by lane, name and size, with its digest where it is known, and read back byte for byte", async () => {
+    await using far = await make();
+    await using sink = await far.open();
+    if (sink.holdings === undefined) return;
+    const { signals } = testSignals();
+    const large = [new Uint8Array(9 * 2 ** 20).fill(7), ...pieces];
+    const batches = [plain(pieces), plain(large, { lane: "date=2026-11-23/hour=02" }), plain(pieces, { name: "someone-else.ndjson" })];
+    for (const batch of batches) await sink.put(batch, signals);
+    const found = await Array.fromAsync(sink.holdings.list((name) => name.startsWith("edge-1-"), signals.kill));
+    const byLane = found.toSorted((a, b) => a.lane.localeCompare(b.lane));
+    expect(byLane).toEqual(batches.slice(0, 2).map(({ lane, name, bytes }) => ({ lane, name, bytes })));
+    for (const [index, held] of byLane.entries()) {
+      const parts: Uint8Array[] = [];
+      for await (const part of sink.holdings.read(held, signals.kill)) parts.push(new Uint8Array(part));
+      expect(join(parts)).toBe(join(index === 0 ? pieces : large));
+      const { digest, records = 12 } = (await sink.holdings.describe(held, signals.kill)) ?? {};
+      expect({ digest, records }).toEqual({ digest: batches[index]?.digest, records: 12 });
+    }
+    expect(await sink.holdings.describe({ lane: "date=2026-11-24", name: "edge-1-none", bytes: 1 }, signals.kill)).toBeUndefined();
   }, 60_000);
 }

@@ -11,13 +11,15 @@
  */
 import { dirname, join } from "node:path";
 import * as v from "valibot";
-import type { Batch, CheckContext, Finding, Receipt, Sink, SinkKind } from "../../core/contract.ts";
+import type { Batch, CheckContext, Finding, Holdings, Receipt, Sink, SinkKind } from "../../core/contract.ts";
 import type { Disk, DiskFile } from "../../core/disk.ts";
 import { errnoOf, Fault } from "../../core/fault.ts";
 import { makeDurable } from "../../core/folder.ts";
 import { orAborted, type Signals } from "../../core/signals.ts";
 import { text } from "../../core/values.ts";
 import { commonKeys, deliveryOf, partitionKeys } from "../schema.ts";
+import { classify } from "./fault.ts";
+import { hashOf, holdingsOf } from "./holdings.ts";
 
 const schema = v.strictObject({
   type: v.literal("directory"),
@@ -31,9 +33,6 @@ type Config = v.InferOutput<typeof schema>;
 /** Folders remembered as durable: a year of hours of one source. Beyond that all are made sure of again. */
 const foldersMax = 10_000;
 
-/** What is compared at once when a file of the name is there already. */
-const compareBytes = 256 * 1024;
-
 export const directory: SinkKind<Config> = {
   type: "directory",
   schema,
@@ -45,12 +44,14 @@ export const directory: SinkKind<Config> = {
 class DirectorySink implements Sink {
   readonly #root: string;
   readonly #disk: Disk;
+  readonly holdings: Holdings;
   /** Folders that this process has seen made and synced, with all above them. */
   readonly #durable = new Set<string>();
 
   constructor(config: Config, disk: Disk) {
     this.#root = `${config.dir}/${config.prefix}`;
     this.#disk = disk;
+    this.holdings = holdingsOf(config, disk);
   }
 
   async put(batch: Batch, signals: Signals): Promise<Receipt> {
@@ -134,43 +135,7 @@ class DirectorySink implements Sink {
 async function holds(disk: Disk, path: string, batch: Batch): Promise<boolean> {
   const found = await disk.stat(path, false);
   if (found === undefined || found.kind !== "file" || found.bytes !== batch.bytes) return false;
-  await using file = await disk.open(path, "nofollow");
-  const hash = new Bun.CryptoHasher("sha256");
-  const buffer = new Uint8Array(compareBytes);
-  for (let at = 0; ;) {
-    const count = await file.read(buffer, at);
-    if (count === 0) return hash.digest("hex") === batch.digest;
-    hash.update(buffer.subarray(0, count));
-    at += count;
-  }
-}
-
-const faults: Record<string, { code: string; retry: "later" | "denied"; hint: string }> = {
-  ENOSPC: { code: "directory_no_space", retry: "later", hint: "free space on the file system of this folder; shipping goes on by itself" },
-  EDQUOT: { code: "directory_no_space", retry: "later", hint: "raise the quota or free space; shipping goes on by itself" },
-  EACCES: { code: "directory_access_denied", retry: "denied", hint: "let the user logferry runs as write to this folder" },
-  EPERM: { code: "directory_access_denied", retry: "denied", hint: "let the user logferry runs as write to this folder" },
-  EROFS: { code: "directory_read_only", retry: "denied", hint: "mount the file system of this folder for writing" },
-  ENOTDIR: {
-    code: "directory_path_invalid",
-    retry: "denied",
-    hint: "a part of the path is a file: choose another dir or prefix, or move the file away",
-  },
-  EEXIST: {
-    code: "directory_path_invalid",
-    retry: "denied",
-    hint: "a part of the path is a file: choose another dir or prefix, or move the file away",
-  },
-  EISDIR: { code: "directory_path_invalid", retry: "denied", hint: "a folder stands where a file should be: move it away" },
-  ELOOP: { code: "directory_path_invalid", retry: "denied", hint: "the path holds symbolic links that lead in a circle" },
-  ENAMETOOLONG: { code: "directory_path_invalid", retry: "denied", hint: "shorten dir, prefix or partition" },
-};
-
-function classify(cause: unknown, message: string): Fault {
-  if (cause instanceof Fault) return cause;
-  const known = faults[errnoOf(cause) ?? ""];
-  if (known !== undefined) return new Fault({ ...known, message, cause });
-  return new Fault({ code: "directory_failed", retry: "later", message, hint: "look at the file system of this folder; it is tried again", cause });
+  return (await hashOf(disk, path)) === batch.digest;
 }
 
 async function check(config: Config, context: CheckContext): Promise<Finding[]> {

@@ -148,3 +148,26 @@ describe("credentials of the standard chain", () => {
     expect(await faultOf(sink.put(batchOf("x"), testSignals().signals))).toMatchObject({ code: "s3_no_region", retry: "denied" });
   });
 });
+
+test("a listing that is refused names the permission it takes, one that is not whole goes on page by page", async () => {
+  await using sink = await store.open({ prefix: "raw/" });
+  const list = () => Array.fromAsync(sink.holdings!.list(() => true, testSignals().signals.kill));
+  store.answer = () => storeError(403, "AccessDenied");
+  const refused = await faultOf(list());
+  expect({ code: refused.code, retry: refused.retry }).toEqual({ code: "s3_access_denied", retry: "denied" });
+  expect(refused.hint).toContain("s3:ListBucket on logs");
+  const page = (key: string, next: string): Response =>
+    new Response(
+      `<ListBucketResult>${next}<Contents><Key>raw/${key}</Key><Size>7</Size></Contents><Contents><Key>raw/no-lane</Key><Size>1</Size></Contents></ListBucketResult>`,
+    );
+  store.answer = (request) => {
+    const from = new URL(request.url).searchParams.get("continuation-token");
+    return from === null
+      ? page("hour=00/a", "<IsTruncated>true</IsTruncated><NextContinuationToken>t+/=</NextContinuationToken>")
+      : page(`hour=01/${from === "t+/=" ? "b" : "?"}`, "<IsTruncated>false</IsTruncated>");
+  };
+  expect(await list()).toEqual([
+    { lane: "hour=00", name: "a", bytes: 7 },
+    { lane: "hour=01", name: "b", bytes: 7 },
+  ]);
+});

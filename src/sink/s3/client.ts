@@ -14,7 +14,9 @@ import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
+  GetObjectCommand,
   HeadObjectCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
   UploadPartCommand,
@@ -31,11 +33,20 @@ import { networkHandler } from "./handler.ts";
 /** User metadata of an object: names in lower case, text in ASCII. */
 export type Metadata = Readonly<Record<string, string>>;
 
+export interface Page {
+  readonly objects: readonly { readonly key: string; readonly bytes: number }[];
+  readonly next: string | undefined;
+}
+
 export interface Store {
   /** PutObject; `onlyNew` with If-None-Match. `sha256` (hex) of `bytes` where it is known already. */
   put(key: string, bytes: Uint8Array, metadata: Metadata, onlyNew: boolean, kill: AbortSignal, sha256?: string): Promise<void>;
   /** HeadObject: the object's metadata. */
   head(key: string, kill: AbortSignal): Promise<Metadata>;
+  /** ListObjectsV2: a page of up to a thousand objects, and where the next one begins. */
+  list(prefix: string, from: string | undefined, kill: AbortSignal): Promise<Page>;
+  /** GetObject of the bytes `first` to `last`, both included. */
+  read(key: string, first: number, last: number, kill: AbortSignal): Promise<Uint8Array>;
   remove(key: string, kill: AbortSignal): Promise<void>;
   /** CreateMultipartUpload: the upload's id. */
   createUpload(key: string, metadata: Metadata, kill: AbortSignal): Promise<string>;
@@ -88,6 +99,25 @@ class SdkStore implements Store {
   async head(key: string, kill: AbortSignal): Promise<Metadata> {
     const found = await this.#within(answerMsMax, kill, (options) => this.#client.send(new HeadObjectCommand(this.#at(key)), options));
     return found.Metadata ?? {};
+  }
+
+  async list(prefix: string, from: string | undefined, kill: AbortSignal): Promise<Page> {
+    const command = new ListObjectsV2Command({
+      Bucket: this.#config.bucket,
+      Prefix: prefix,
+      ...(from === undefined ? {} : { ContinuationToken: from }),
+    });
+    const page = await this.#within(answerMsMax, kill, (options) => this.#client.send(command, options));
+    const objects = (page.Contents ?? []).map(({ Key = "", Size = 0 }) => ({ key: Key, bytes: Size }));
+    return { objects, next: page.IsTruncated === true ? page.NextContinuationToken : undefined };
+  }
+
+  async read(key: string, first: number, last: number, kill: AbortSignal): Promise<Uint8Array> {
+    const command = new GetObjectCommand({ ...this.#at(key), Range: `bytes=${first}-${last}` });
+    return await this.#within(answerMsMax + (last - first) / bodyBytesPerMs, kill, async (options) => {
+      const { Body } = await this.#client.send(command, options);
+      return (await Body?.transformToByteArray()) ?? new Uint8Array(0);
+    });
   }
 
   async remove(key: string, kill: AbortSignal): Promise<void> {

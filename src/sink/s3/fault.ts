@@ -49,6 +49,8 @@ export interface Place {
   readonly bucket: string;
   readonly prefix: string;
   readonly endpoint: string | undefined;
+  /** The permission the operation takes; `s3:PutObject` on the prefix when left out. */
+  readonly needs?: string;
 }
 
 interface Verdict {
@@ -133,7 +135,10 @@ const elsewhere = new Set([
   "IllegalLocationConstraintException",
 ]);
 
-function byCode({ code, headers, text }: Refusal, { bucket, prefix }: Place): Verdict | undefined {
+const needsOf = ({ bucket, prefix, needs = `s3:PutObject on ${bucket}/${prefix}*` }: Place): string => needs;
+
+function byCode({ code, headers, text }: Refusal, place: Place): Verdict | undefined {
+  const { bucket } = place;
   if (expired.has(code))
     return {
       code: "s3_token_expired",
@@ -187,7 +192,7 @@ function byCode({ code, headers, text }: Refusal, { bucket, prefix }: Place): Ve
     return {
       code: "s3_access_denied",
       retry: "denied",
-      hint: `allow s3:PutObject on ${bucket}/${prefix}* for these credentials (and the use of the key, if the bucket is encrypted with one)`,
+      hint: `allow ${needsOf(place)} for these credentials (and the use of the key, if the bucket is encrypted with one)`,
     };
   if (!elsewhere.has(code)) return undefined;
   const region = headers["x-amz-bucket-region"] ?? /<Region>([\w-]{1,40})<\/Region>/.exec(text)?.[1];
@@ -201,7 +206,8 @@ function byCode({ code, headers, text }: Refusal, { bucket, prefix }: Place): Ve
   return { code: "s3_wrong_region", retry: "denied", hint: `the bucket ${bucket} is in another region; ${where}` };
 }
 
-function byStatus({ status, headers }: Refusal, { bucket, prefix }: Place): Verdict {
+function byStatus({ status, headers }: Refusal, place: Place): Verdict {
+  const { bucket } = place;
   if (status === 429)
     return {
       code: "s3_slow_down",
@@ -217,8 +223,7 @@ function byStatus({ status, headers }: Refusal, { bucket, prefix }: Place): Verd
   if (status === 503) return { code: "s3_slow_down", retry: "later", hint: "the store is overloaded or away; it is tried again by itself" };
   if (status >= 500 || status === 408)
     return { code: "s3_server_error", retry: "later", hint: "the store has a passing fault; it is tried again by itself" };
-  if (status === 401 || status === 403)
-    return { code: "s3_access_denied", retry: "denied", hint: `allow s3:PutObject on ${bucket}/${prefix}* for these credentials` };
+  if (status === 401 || status === 403) return { code: "s3_access_denied", retry: "denied", hint: `allow ${needsOf(place)} for these credentials` };
   if (status === 301 || status === 307 || status === 308) {
     const region = headers["x-amz-bucket-region"];
     return {

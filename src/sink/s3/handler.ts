@@ -23,9 +23,12 @@ export class Unreachable extends Error {
   override readonly name = "Unreachable";
 }
 
+/** A page of a listing has at most a thousand keys of 1 KiB and as much around each; objects are read in pieces below this. */
+const answerBytesMax = 16 * 2 ** 20;
+
 /**
- * A request handler for the SDK. Answers are small (no object is ever read), so their body is handed over as bytes.
- * Rejects with `Unreachable` when no answer came.
+ * A request handler for the SDK. Answers are bounded, so their body is handed over as bytes; that of an object as a stream,
+ * which is what the SDK asks for there. Rejects with `Unreachable` when no answer came.
  */
 export function networkHandler(network: Network) {
   return {
@@ -33,11 +36,24 @@ export function networkHandler(network: Network) {
       const signal = options.abortSignal instanceof AbortSignal ? options.abortSignal : new AbortController().signal;
       const body = bodyOf(request.body);
       const answer = await network
-        .request({ url: urlOf(request), method: request.method, headers: request.headers, signal, ...(body === undefined ? {} : { body }) })
+        .request({
+          url: urlOf(request),
+          method: request.method,
+          headers: request.headers,
+          signal,
+          ...(body === undefined ? {} : { body }),
+          ...(request.method === "GET" ? { binary: true, answerBytesMax } : {}),
+        })
         .catch((cause: unknown) => {
           throw new Unreachable("no answer", { cause });
         });
-      const response = { statusCode: answer.status, headers: Object.fromEntries(answer.headers), body: new TextEncoder().encode(answer.text) };
+      const bytes = answer.body ?? new TextEncoder().encode(answer.text);
+      const object = answer.status < 300 && request.query?.["x-id"] === "GetObject";
+      const response = {
+        statusCode: answer.status,
+        headers: Object.fromEntries(answer.headers),
+        body: object ? new Blob([bytes as Uint8Array<ArrayBuffer>]).stream() : bytes,
+      };
       return { response };
     },
     updateHttpClientConfig(): void {},

@@ -4,7 +4,7 @@
  * Promises what upload.ts does about a delivery, and about everything else that every answer has a code, a verdict (later or
  * denied, never poison) and a hint (fault.ts). The SDK is loaded when the first S3 sink is opened, not before.
  */
-import type { Batch, Receipt, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
+import type { Batch, Holdings, Receipt, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
 import { Fault } from "../../core/fault.ts";
 import { orAborted, type Signals } from "../../core/signals.ts";
 import { deliveryOf } from "../schema.ts";
@@ -12,6 +12,7 @@ import { check } from "./check.ts";
 import type { Store } from "./client.ts";
 import { schema, type Config } from "./config.ts";
 import { toFault } from "./fault.ts";
+import { holdingsOf } from "./holdings.ts";
 import { BodyFailed, Uploader } from "./upload.ts";
 
 export const s3: SinkKind<Config> = {
@@ -30,11 +31,13 @@ class S3Sink implements Sink {
   readonly #context: SinkContext;
   readonly #store: Store;
   readonly #uploader: Uploader;
+  readonly holdings: Holdings;
 
   constructor(config: Config, context: SinkContext, store: Store) {
     this.#config = config;
     this.#context = context;
     this.#store = store;
+    this.holdings = holdingsOf(config, store, () => context.doors.clock.now());
     this.#uploader = new Uploader({ store, partBytes: config.part_bytes, log: context.log.with({ component: `sinks.${context.name}` }) });
   }
 

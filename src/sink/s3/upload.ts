@@ -17,7 +17,9 @@ import type { Log } from "../../core/log.ts";
 import type { Metadata, Store } from "./client.ts";
 import { isForbidden, isMissing, isNoSuchUpload, isNotImplemented, isTaken, refusalOf } from "./fault.ts";
 
-const digestName = "logferry-sha256";
+/** Metadata of every object: SHA-256 of its bytes, hex, and how many records it has. */
+export const digestName = "logferry-sha256";
+export const recordsName = "logferry-records";
 
 /** The batch's own body could not be had: `cause` is the delivery loop's business, and no answer of the store. */
 export class BodyFailed extends Error {
@@ -167,7 +169,7 @@ async function* piecesOf(batch: Batch): AsyncGenerator<Uint8Array> {
 }
 
 function metadataOf(batch: Batch): Metadata {
-  return { [digestName]: batch.digest, "logferry-records": String(batch.records) };
+  return { [digestName]: batch.digest, [recordsName]: String(batch.records) };
 }
 
 function uploadOf(note: Json | undefined): string | undefined {
