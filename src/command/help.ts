@@ -11,7 +11,7 @@ export interface Help {
 }
 
 /** Commands of later versions: whoever types one has made no slip. */
-export const plannedCommands: ReadonlySet<string> = new Set(["top", "tap", "verify", "dead", "sinks", "doctor", "config", "support-bundle"]);
+export const plannedCommands: ReadonlySet<string> = new Set(["top", "tap", "verify", "dead", "doctor", "config", "support-bundle"]);
 
 const exits = `
 Exit codes: 0 fine, 1 fault, 2 usage or configuration, 3 drain cut short (what was
@@ -95,6 +95,23 @@ Examples:
     description: "Reads the whole spool and checks every checksum; names the segment file of each damage.",
     after: `
 Exit codes: 0 every checksum is right, 1 damage was found, 2 usage or configuration.`,
+  },
+  sinks: {
+    summary: "give up what a former sink holds",
+    description:
+      "A sink that was taken out of the configuration keeps its claim on what it has not delivered: it fills the spool until it is forgotten.",
+    after: `
+Examples:
+  logferry sinks forget lake --dry-run
+  logferry sinks forget lake`,
+  },
+  "sinks forget": {
+    summary: "give up what a sink that is not configured any more still holds",
+    description: "Gives up what a sink that is not configured any more still holds, and says how much that is. The instance must be stopped.",
+    after: `
+The records go from the spool at the next start, unless another sink needs them.
+Exit codes: 0 given up, 1 an instance runs, the sink is configured or holds nothing, 2 usage
+or configuration.`,
   },
   version: {
     summary: "print the version",

@@ -13,6 +13,7 @@ import * as check from "./check.ts";
 import { helpOf, plannedCommands } from "./help.ts";
 import type { Io } from "./io.ts";
 import * as run from "./run.ts";
+import * as sinks from "./sinks.ts";
 import * as spool from "./spool.ts";
 import * as status from "./status.ts";
 import * as versions from "./version.ts";
@@ -140,6 +141,13 @@ function addCommands(program: Command, command: (parent: Command, name: string) 
     .addOption(config())
     .addOption(json())
     .action(async (options: spool.SpoolOptions) => done(await spool.verify(options, io)));
+  const outside = command(program, "sinks").helpCommand(false);
+  command(outside, "forget")
+    .argument("<name>", "the sink, as it was called in the configuration")
+    .option("--dry-run", "only say what would be given up")
+    .addOption(config())
+    .addOption(json())
+    .action(async (name: string, options: sinks.ForgetOptions) => done(await sinks.forget(name, options, io)));
   command(program, "version")
     .addOption(json())
     .action(async (options: versions.VersionOptions) => done(await versions.run(options, io)));
