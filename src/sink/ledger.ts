@@ -23,6 +23,8 @@ export interface Plan {
   readonly encoder: string;
   readonly bytes: number;
   readonly digest: string;
+  /** CRC-32 of the body; plans of the first version have none. */
+  readonly crc?: number | undefined;
   /** Oldest record time in it. */
   readonly min_ms: number;
 }
@@ -69,6 +71,7 @@ const entrySchema = v.variant("kind", [
     encoder: v.string(),
     bytes: count,
     digest: hex(64),
+    crc: v.optional(count),
     min_ms: v.number(),
   }),
   v.object({ kind: v.literal("note"), id: count, note: v.custom<Json>((value) => value !== undefined) }),
