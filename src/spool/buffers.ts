@@ -1,8 +1,10 @@
-/** Buffers of frames, used again: three sizes, so that a quiet stream does not hold a mebibyte. Larger ones are not kept. */
+/** Buffers of frames, used again: five sizes, so that a quiet stream does not hold a mebibyte. Larger ones are not kept. */
 import { frameBytes } from "../core/limits.ts";
 
-/** Kept per size: enough for a group being gathered and one being compressed (2 x 8 MiB), and for 32 quiet streams. */
+/** Kept per size: enough for a group being gathered and one being compressed (2 x 8 MiB), for 32 quiet streams, and for 2,000 small ones. */
 const sizes: readonly { bytes: number; keep: number }[] = [
+  { bytes: 4 * 1024, keep: 2048 },
+  { bytes: 16 * 1024, keep: 512 },
   { bytes: 64 * 1024, keep: 64 },
   { bytes: 256 * 1024, keep: 16 },
   { bytes: frameBytes, keep: 18 },

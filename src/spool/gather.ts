@@ -2,7 +2,11 @@
  * What arrives between two commits: open frames that encoders write into, the position deltas and who waits for them.
  *
  * Frames keep the order in which they were opened, so that the records of a file keep theirs. A full frame is compressed
- * at once, off the main thread, while others gather. Memory: `groupBytes` and one chunk, since nobody is let in beyond that.
+ * at once, off the main thread, while others gather. Memory: `groupBytes` and one chunk, since nobody is let in beyond that,
+ * and what is unused of the buffers, 4 KiB for a stream of few records.
+ *
+ * Many small streams are joined to mixed frames when the group is taken, stream by stream in the order of their keys: what is
+ * alike lies together, which compresses as well as one stream does, and whoever ships a stream finds it in one piece.
  */
 import type { Compress } from "../core/compress.ts";
 import type { Frames, OpenFrame, PositionDelta, Stream } from "../core/contract.ts";
@@ -45,11 +49,18 @@ interface Open extends OpenFrame {
   readonly quarter: number;
   readonly mixed: boolean;
   closed: Promise<Uint8Array> | undefined;
+  /** What of it was counted. */
+  countedBytes: number;
+  countedRecords: number;
 }
 
 /** Frames below this cost ratio and headers: several of them in one group are mixed. */
 const smallBytes = 64 * 1024;
 const smallMax = 4;
+/** Worth writing however small each stream's part of it: the more of a stream lies together, the better it compresses. */
+const groupFullBytes = 6 * 1024 * 1024;
+/** Streams kept apart while a group gathers, 4 KiB each at least; beyond, records are mixed in the order they come. */
+const streamsApart = 4096;
 
 export class Gather {
   readonly #compress: Compress;
@@ -59,11 +70,10 @@ export class Gather {
   #open = new Map<string, Open>();
   #delta: GroupDelta = {};
   #waiters: Waiter[] = [];
-  #closedBytes = 0;
-  #closedRecords = 0;
+  #bytes = 0;
   #sources: BySource = new Map();
-  /** Records and bytes that were attributed to a source so far. */
-  #attributed = { records: 0, bytes: 0 };
+  /** Frames that were handed out since the last `add`. */
+  readonly #touched = new Set<Open>();
   /** When the first of what is here came; undefined while there is nothing. */
   sinceMs: number | undefined;
   /** A frame has been filled: the group is worth writing. */
@@ -75,17 +85,9 @@ export class Gather {
     this.#buffers = buffers;
   }
 
-  /** NDJSON bytes gathered. Walks the open frames, at most `streamsOpen` and the mixed ones. */
+  /** NDJSON bytes gathered, up to the last `add`. */
   rawBytes(): number {
-    let bytes = this.#closedBytes;
-    for (const frame of this.#open.values()) bytes += frame.length;
-    return bytes;
-  }
-
-  #records(): number {
-    let records = this.#closedRecords;
-    for (const frame of this.#open.values()) records += frame.records;
-    return records;
+    return this.#bytes;
   }
 
   empty(): boolean {
@@ -95,11 +97,12 @@ export class Gather {
   readonly frames: Frames = (key, stream, timeMs, roomBytes) => {
     const quarter = Math.floor(timeMs / quarterMs);
     let frame = this.#open.get(`${quarter} ${key}`);
-    if (frame === undefined && this.#open.size >= streamsOpen) {
+    if (frame === undefined && this.#open.size >= streamsApart) {
       const from = stream.from === undefined ? {} : { from: stream.from };
       frame = this.#open.get(mixedKey(quarter, stream)) ?? this.#add(mixedKey(quarter, stream), from, quarter, true, roomBytes);
     }
     frame ??= this.#add(`${quarter} ${key}`, stream, quarter, false, roomBytes);
+    this.#touched.add(frame);
     if (frame.bytes.byteLength - frame.length >= roomBytes) return frame;
     if (frame.length + roomBytes <= frameBytes) {
       this.#grow(frame, frame.length + roomBytes);
@@ -109,7 +112,9 @@ export class Gather {
     if (frame.length > 0) {
       void this.#close(frame);
       this.filled = true;
-      return this.#add(frame.key, frame.stream, quarter, frame.mixed, Math.max(roomBytes, frameBytes));
+      const next = this.#add(frame.key, frame.stream, quarter, frame.mixed, Math.max(roomBytes, frameBytes));
+      this.#touched.add(next);
+      return next;
     }
     this.#grow(frame, roomBytes);
     return frame;
@@ -118,16 +123,24 @@ export class Gather {
   /** Counts what was just written towards this group. */
   add(source: string, delta: PositionDelta | undefined, waiter: Waiter, nowMs: number): void {
     if (delta !== undefined) addDelta(this.#delta, source, delta);
-    const records = this.#records();
-    const bytes = this.rawBytes();
-    addAmount(this.#sources, source, { records: records - this.#attributed.records, bytes: bytes - this.#attributed.bytes });
-    this.#attributed = { records, bytes };
+    const added = { records: 0, bytes: 0 };
+    for (const frame of this.#touched) {
+      added.records += frame.records - frame.countedRecords;
+      added.bytes += frame.length - frame.countedBytes;
+      frame.countedRecords = frame.records;
+      frame.countedBytes = frame.length;
+    }
+    this.#touched.clear();
+    addAmount(this.#sources, source, added);
+    this.#bytes += added.bytes;
+    if (this.#bytes >= groupFullBytes) this.filled = true;
     this.#waiters.push(waiter);
     this.sinceMs ??= nowMs;
   }
 
   /** Everything gathered so far, as a group; the next one begins empty. */
   take(): Gathered {
+    this.#touched.clear();
     this.#mixSmall();
     const frames: GatheredFrame[] = [];
     for (const frame of this.#frames) {
@@ -143,18 +156,17 @@ export class Gather {
     this.#open = new Map();
     this.#delta = {};
     this.#waiters = [];
-    this.#closedBytes = 0;
-    this.#closedRecords = 0;
+    this.#bytes = 0;
     this.#sources = new Map();
-    this.#attributed = { records: 0, bytes: 0 };
     this.sinceMs = undefined;
     this.filled = false;
     return group;
   }
 
   #add(key: string, stream: Stream, quarter: number, mixed: boolean, roomBytes: number): Open {
-    const bytes = this.#buffers.take(roomBytes);
-    const frame: Open = { key, stream, quarter, mixed, bytes, length: 0, records: 0, minMs: Infinity, maxMs: -Infinity, closed: undefined };
+    // Few streams get what they will need anyway; many have a few records each.
+    const bytes = this.#buffers.take(this.#open.size < streamsOpen ? Math.max(roomBytes, smallBytes) : roomBytes);
+    const frame = newFrame(key, stream, quarter, mixed, bytes);
     this.#frames.push(frame);
     this.#open.set(key, frame);
     return frame;
@@ -169,34 +181,33 @@ export class Gather {
 
   #close(frame: Open): Promise<Uint8Array> {
     const payload = this.#compress.zstd(frame.bytes.subarray(0, frame.length), this.#level);
-    this.#closedBytes += frame.length;
-    this.#closedRecords += frame.records;
     this.#open.delete(frame.key);
     frame.closed = payload.finally(() => this.#buffers.give(frame.bytes));
     frame.closed.catch(() => {}); // the committer awaits it and sees the rejection
     return frame.closed;
   }
 
-  /** Joins small frames of one quarter and source, where there are several, into mixed ones. */
+  /** Joins small frames of one quarter and source, where there are several, into mixed ones of up to a mebibyte. */
   #mixSmall(): void {
     const small = Map.groupBy(
       [...this.#open.values()].filter((frame) => frame.records > 0 && frame.length < smallBytes),
       (frame) => mixedKey(frame.quarter, frame.stream),
     );
     for (const [key, frames] of small) {
-      const [first] = frames;
-      if (first === undefined || frames.length <= smallMax) continue;
-      const total = frames.reduce((sum, frame) => sum + frame.length, 0);
-      const from = first.stream.from === undefined ? {} : { from: first.stream.from };
-      const joined = { ...this.#detached(key, from, first.quarter, total) };
-      for (const frame of frames) this.#move(frame, joined);
-      this.#frames.push(joined);
+      if (frames.length <= smallMax) continue;
+      let left = frames.reduce((sum, frame) => sum + frame.length, 0);
+      let joined: Open | undefined;
+      // What came too late to be kept apart came before what was, once others were full.
+      for (const frame of frames.sort((a, b) => Number(b.mixed) - Number(a.mixed) || (a.key < b.key ? -1 : 1))) {
+        if (joined === undefined || joined.length + frame.length > frameBytes) {
+          const from = frame.stream.from === undefined ? {} : { from: frame.stream.from };
+          joined = newFrame(key, from, frame.quarter, true, this.#buffers.take(Math.min(left, frameBytes)));
+          this.#frames.push(joined);
+        }
+        left -= frame.length;
+        this.#move(frame, joined);
+      }
     }
-  }
-
-  #detached(key: string, stream: Stream, quarter: number, roomBytes: number): Open {
-    const bytes = this.#buffers.take(roomBytes);
-    return { key, stream, quarter, mixed: true, bytes, length: 0, records: 0, minMs: Infinity, maxMs: -Infinity, closed: undefined };
   }
 
   #move(from: Open, to: Open): void {
@@ -209,6 +220,11 @@ export class Gather {
     from.length = 0;
     this.#open.delete(from.key);
   }
+}
+
+function newFrame(key: string, stream: Stream, quarter: number, mixed: boolean, bytes: Uint8Array): Open {
+  const empty = { length: 0, records: 0, minMs: Infinity, maxMs: -Infinity, countedBytes: 0, countedRecords: 0 };
+  return { key, stream, quarter, mixed, bytes, closed: undefined, ...empty };
 }
 
 function mixedKey(quarter: number, stream: Stream): string {
