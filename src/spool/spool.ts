@@ -45,7 +45,7 @@ import { Drops, sourcesOf, type Amount } from "./drops.ts";
 import { Retain } from "./retain.ts";
 import { Segments, type Segment } from "./segments.ts";
 import { Space } from "./space.ts";
-import { report, start, type Started } from "./start.ts";
+import { report, start, unusable, type Started } from "./start.ts";
 import { SegmentWriter } from "./writer.ts";
 
 /** How often `retain` is looked at: minutes do not matter to who keeps hours, a short one is for trying out. */
@@ -57,7 +57,7 @@ export interface Spool extends SpoolWriter {
   readonly layout: Layout;
   /** Sinks that had a journal in this spool. */
   readonly sinksKnown: readonly string[];
-  /** Makes the list durable, once each has its journal. Rejects with the disk's error. */
+  /** Makes the list durable, once each has its journal. Rejects with Fault `spool_unusable` (never). */
   noteSinks(names: readonly string[]): Promise<void>;
   /** What `source` has committed, by key. */
   positions(source: string): ReadonlyMap<string, Json>;
@@ -237,7 +237,11 @@ class OpenSpool implements Spool {
     const sinks = names.toSorted();
     if (sinks.join() === this.sinksKnown.join()) return;
     const value = { ...this.#identity, sinks };
-    await writeIdentity(this.#options.doors.disk, this.layout, value);
+    try {
+      await writeIdentity(this.#options.doors.disk, this.layout, value);
+    } catch (cause) {
+      throw unusable(this.layout.dir, cause);
+    }
     this.#identity = value;
   }
 
