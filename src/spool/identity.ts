@@ -22,7 +22,10 @@ export interface Identity {
   file: IdentityFile;
 }
 
-/** What spool.json says. In every version it is a JSON object with `format` and `writer`. */
+/**
+ * What spool.json says. In every version it is a JSON object with `format`, `writer` and, last, `crc`: the CRC-32 (8 hex
+ * digits) of the compact JSON of all before it. One without `crc` was written by hand and is believed.
+ */
 export interface IdentityFile {
   format: number;
   writer: string;
@@ -67,7 +70,7 @@ export async function openIdentity(
 
 /** Replaces spool.json, durably. */
 export function writeIdentity(disk: Disk, paths: { dir: string; identity: string }, value: IdentityFile): Promise<void> {
-  return replaceFile(disk, paths.dir, paths.identity, `${JSON.stringify(value, null, 2)}\n`);
+  return replaceFile(disk, paths.dir, paths.identity, `${JSON.stringify({ ...value, crc: crcOf(value) }, null, 2)}\n`);
 }
 
 /** Some hundred bytes and a name for each sink; a longer file is none of ours. */
@@ -77,17 +80,24 @@ const identityBytesMax = 64 * 1024;
 export async function readIdentity(disk: Disk, path: string): Promise<IdentityFile | "damaged" | undefined> {
   const bytes = await readWhole(disk, path, identityBytesMax);
   if (bytes === undefined) return undefined;
-  let value: Partial<IdentityFile> | null;
+  let value: (Partial<IdentityFile> & { crc?: unknown }) | null;
   try {
     value = JSON.parse(bytes.toString("utf8")) as typeof value;
   } catch {
     return "damaged"; // the segments know the id
   }
+  const { crc, ...summed } = value ?? {};
+  // Before anything in it is believed: a flipped bit makes another id of it, or a format from the future.
+  if (crc !== undefined && crc !== crcOf(summed)) return "damaged";
   if (typeof value?.format === "number" && value.format > formatVersion) throw futureFormat(path, value.writer);
   const { spool_id, machine_id = "", former_id, writer = "", epoch = "", sinks } = value ?? {};
   if (typeof spool_id !== "string" || !/^[0-9a-f]{32}$/.test(spool_id) || typeof machine_id !== "string") return "damaged";
   const more = { ...(former_id === undefined ? {} : { former_id }), ...(Array.isArray(sinks) ? { sinks } : {}) };
   return { format: formatVersion, spool_id, machine_id, writer, epoch, ...more };
+}
+
+function crcOf(value: object): string {
+  return Bun.hash.crc32(JSON.stringify(value)).toString(16).padStart(8, "0");
 }
 
 /** Puts `content` at `path` whole or not at all: temp file, sync, rename, sync of the directory. */

@@ -1,6 +1,8 @@
 /** What lies beside the segments, damaged one by one: checkpoints, identity, lock. The start goes on, and says what it found. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { copyFile, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { systemDisk } from "../../src/core/disk.ts";
+import { readIdentity } from "../../src/spool/identity.ts";
 import { scratch, type Scratch } from "../support/scratch.ts";
 import { aftermathOf, flip, makeSpool, openIn, perSegment, put, range, refusal, segment, total } from "./damaged.ts";
 
@@ -132,9 +134,22 @@ test("spool.json lost: the id comes from the segments", async () => {
   expect(again.spool.reader.id).toBe(spool_id);
 });
 
+test("a bit of spool.json flipped anywhere: never another id, never a format from the future", async () => {
+  const whole = await readFile(dir.join("spool.json"));
+  const { spool_id } = JSON.parse(whole.toString("utf8")) as { spool_id: string };
+  for (const at of whole.keys()) {
+    const flipped = Buffer.from(whole);
+    flipped[at] = (flipped[at] ?? 0) ^ 1;
+    await writeFile(dir.join("spool.json"), flipped);
+    const read = await readIdentity(systemDisk, dir.join("spool.json"));
+    expect(read === "damaged" || read?.spool_id === spool_id).toBe(true);
+  }
+  await writeFile(dir.join("spool.json"), whole);
+});
+
 test("the id in spool.json changed by hand: it holds, and is said", async () => {
-  const value = JSON.parse(await readFile(dir.join("spool.json"), "utf8")) as { spool_id: string };
-  await writeFile(dir.join("spool.json"), JSON.stringify({ ...value, spool_id: "f".repeat(32) }));
+  const value = JSON.parse(await readFile(dir.join("spool.json"), "utf8")) as { spool_id: string; crc: string };
+  await writeFile(dir.join("spool.json"), JSON.stringify({ ...value, spool_id: "f".repeat(32), crc: undefined }));
   const after = await aftermathOf(dir.path);
   expect(after).toMatchObject({ ...all, health: [], counts: { spool_id_changed: 1 } });
   await using again = await openIn(dir.path);
