@@ -179,9 +179,10 @@ async function addSink({ config, doors, board, log, meter, spool, sinks }: Stage
   const context = { name, host: config.host, spoolId: spool.reader.id, doors, board, log: log.with({ component }) };
   const journalPath = `${spool.layout.sinks}/${name}.journal`;
   const expected = spool.sinksKnown.includes(name);
-  const runner = await openSinkOrHold({ name, kind: entry.kind, config: entry.config, reader: spool.reader, journalPath, context, meter, expected });
   // Noted after the journal is made: between the two it is taken for a new sink again, which it is.
-  if (!runner.holding && !expected) await spool.noteSinks([...spool.sinksKnown, name]);
+  const made = (): Promise<void> => spool.noteSinks([...spool.sinksKnown, name]);
+  const common = { reader: spool.reader, journalPath, context, meter };
+  const runner = await openSinkOrHold({ name, kind: entry.kind, config: entry.config, ...common, expected, made });
   sinks.set(name, { runner, holdsMs: entry.kind.delivery(entry.config).ageMsMax });
 }
 

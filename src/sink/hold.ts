@@ -15,6 +15,8 @@ import { Scoreboard } from "./scoreboard.ts";
 export interface HoldOptions<Config = unknown> extends SinkOptions<Config> {
   /** The sink had a journal in this spool before: without one now, it is lost and not new. */
   readonly expected: boolean;
+  /** Called once a journal that was not expected is there, before anything is delivered: from then on it is. Rejects with a Fault: the sink holds. */
+  readonly made: () => Promise<void>;
 }
 
 /** Between two looks whether the journal can be used again. */
@@ -30,9 +32,22 @@ async function attempt<Config>(options: HoldOptions<Config>): Promise<SinkRunner
   const { expected, journalPath, context } = options;
   try {
     if (expected && (await context.doors.disk.stat(journalPath)) === undefined) return lost(journalPath);
-    return await openSink(options);
+    const runner = await openSink(options);
+    return expected ? runner : ((await noted(options, runner)) ?? runner);
   } catch (cause) {
     if (cause instanceof Fault && cause.code.startsWith("journal_") && cause.code !== "journal_format_unknown") return cause;
+    throw cause;
+  }
+}
+
+/** The reason why it could not be written down that the sink has a journal now; the runner is closed then. */
+async function noted<Config>({ made }: HoldOptions<Config>, runner: SinkRunner): Promise<Fault | undefined> {
+  try {
+    await made();
+    return undefined;
+  } catch (cause) {
+    await runner[Symbol.asyncDispose]();
+    if (cause instanceof Fault) return cause;
     throw cause;
   }
 }
