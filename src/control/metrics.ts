@@ -6,8 +6,8 @@
  * prom-client's own default metrics are not used: under this runtime they bring empty heap spaces and `Nan`, and their CPU
  * counter begins at registration and not with the process.
  */
-import { Counter, Gauge, Registry } from "prom-client";
 import type { Doors } from "../core/doors.ts";
+import { Counter, Gauge, Registry } from "../core/prometheus.ts";
 import type { Status, View } from "../core/view.ts";
 
 /** The text of /metrics, and the content type it has. */

@@ -2,7 +2,7 @@
  * The counters and histograms behind /metrics, kept by prom-client: it is the Prometheus client of this runtime, writes the
  * text format and the `process_*` metrics, and runs inside the compiled executable. Gauges are drawn from /status when asked.
  */
-import { Counter, Histogram, Registry } from "prom-client";
+import { Counter, Histogram, Registry } from "./prometheus.ts";
 
 export interface Meter {
   readonly registry: Registry;
