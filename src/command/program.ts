@@ -2,21 +2,21 @@
  * The command line: argv to a command, and its exit code.
  *
  * Answers of the commands go to stdout, help too when it was asked for; what is wrong with the call goes to stderr, with the nearest
- * command or option, and ends with 2.
+ * command or option, and ends with 2. A command is loaded when it is called: the service keeps no other in memory.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { defaultFile } from "../config/load.ts";
 import { suggestion } from "../config/nearest.ts";
 import { Fault } from "../core/fault.ts";
 import { version } from "../core/version.ts";
-import * as check from "./check.ts";
+import type * as check from "./check.ts";
 import { helpOf, plannedCommands } from "./help.ts";
 import type { Io } from "./io.ts";
-import * as run from "./run.ts";
-import * as sinks from "./sinks.ts";
-import * as spool from "./spool.ts";
-import * as status from "./status.ts";
-import * as versions from "./version.ts";
+import type * as run from "./run.ts";
+import type * as sinks from "./sinks.ts";
+import type * as spool from "./spool.ts";
+import type * as status from "./status.ts";
+import type * as versions from "./version.ts";
 
 /** Runs what `argv` (without the program's own name) asks for. Rejects with a Bug, or what else was not foreseen. */
 export async function runProgram(argv: readonly string[], io: Io, runAgent: run.RunAgent): Promise<number> {
@@ -113,44 +113,44 @@ function addCommands(program: Command, command: (parent: Command, name: string) 
   command(program, "run")
     .addOption(config())
     .option("--once", "read everything that is there now, deliver it, and end")
-    .action(async (options: run.RunOptions) => done(await run.run(options, io, runAgent)));
+    .action(async (options: run.RunOptions) => done(await (await import("./run.ts")).run(options, io, runAgent)));
   command(program, "check")
     .addOption(config())
     .option("--offline", "only read the configuration, ask nobody")
     .addOption(json())
-    .action(async (options: check.CheckOptions) => done(await check.run(options, io)));
+    .action(async (options: check.CheckOptions) => done(await (await import("./check.ts")).run(options, io)));
   command(program, "status")
     .addOption(config())
     .addOption(json())
-    .action(async (options: status.StatusOptions) => done(await status.run(options, io)));
+    .action(async (options: status.StatusOptions) => done(await (await import("./status.ts")).run(options, io)));
   const inside = command(program, "spool").helpCommand(false);
   command(inside, "ls")
     .addOption(dir())
     .addOption(config())
     .addOption(json())
-    .action(async (options: spool.SpoolOptions) => done(await spool.list(options, io)));
+    .action(async (options: spool.SpoolOptions) => done(await (await import("./spool.ts")).list(options, io)));
   command(inside, "cat")
     .option("--from <seq>", "first sequence", sequence)
     .option("--to <seq>", "last sequence", sequence)
     .option("--source <name>", "only records of this source")
     .addOption(dir())
     .addOption(config())
-    .action(async (options: spool.CatOptions) => done(await spool.cat(options, io)));
+    .action(async (options: spool.CatOptions) => done(await (await import("./spool.ts")).cat(options, io)));
   command(inside, "verify")
     .addOption(dir())
     .addOption(config())
     .addOption(json())
-    .action(async (options: spool.SpoolOptions) => done(await spool.verify(options, io)));
+    .action(async (options: spool.SpoolOptions) => done(await (await import("./spool.ts")).verify(options, io)));
   const outside = command(program, "sinks").helpCommand(false);
   command(outside, "forget")
     .argument("<name>", "the sink, as it was called in the configuration")
     .option("--dry-run", "only say what would be given up")
     .addOption(config())
     .addOption(json())
-    .action(async (name: string, options: sinks.ForgetOptions) => done(await sinks.forget(name, options, io)));
+    .action(async (name: string, options: sinks.ForgetOptions) => done(await (await import("./sinks.ts")).forget(name, options, io)));
   command(program, "version")
     .addOption(json())
-    .action(async (options: versions.VersionOptions) => done(await versions.run(options, io)));
+    .action(async (options: versions.VersionOptions) => done(await (await import("./version.ts")).run(options, io)));
 }
 
 function sequence(text: string): number {

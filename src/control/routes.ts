@@ -12,7 +12,6 @@ import type { Log } from "../core/log.ts";
 import type { View } from "../core/view.ts";
 import { hostAllowed, type TokenCheck } from "./access.ts";
 import { createMetrics } from "./metrics.ts";
-import { createPage, pageHeaders } from "./page.tsx";
 
 /** `local` is true for what came over the Unix socket. */
 export interface Door {
@@ -45,7 +44,7 @@ const paths = [
 export function createRoutes({ view, doors, log, checkToken, names }: RouteOptions): ControlApp {
   const app: ControlApp = new Hono();
   const metrics = createMetrics(view, doors);
-  const page = createPage(view, doors.clock);
+  const page = pageOnDemand(view, doors);
   const changes = needsGrant(checkToken);
 
   app.use(async (c, next) => {
@@ -55,7 +54,10 @@ export function createRoutes({ view, doors, log, checkToken, names }: RouteOptio
   });
   app.use(ownNameOnly(checkToken, names));
 
-  app.get("/", (c) => c.html(page(), 200, pageHeaders));
+  app.get("/", async (c) => {
+    const { render, headers } = await page();
+    return c.html(render(), 200, headers);
+  });
   app.get("/live", (c) => c.json({ live: true }));
   app.get("/ready", (c) => {
     const ready = view.ready();
@@ -84,6 +86,16 @@ export function createRoutes({ view, doors, log, checkToken, names }: RouteOptio
     return c.json({ code: "control_answer_failed", message: "this answer failed; the log says why" }, 500);
   });
   return app;
+}
+
+/** The page is loaded when somebody looks at it; from then on it is one page, which remembers the numbers of its last looks. */
+function pageOnDemand(view: View, doors: Doors) {
+  const load = async () => {
+    const { createPage, pageHeaders } = await import("./page.tsx");
+    return { render: createPage(view, doors.clock), headers: pageHeaders };
+  };
+  let page: ReturnType<typeof load> | undefined;
+  return () => (page ??= load());
 }
 
 /** A valid token passes under any name: a page of a foreign site does not have it. */
