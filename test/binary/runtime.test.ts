@@ -47,6 +47,7 @@ const works = {
 };
 
 if (process.argv[2] === "fail") failOnPurpose();
+if (process.argv[2] === "fail-on-demand") (await import("./demand.ts")).failOnDemand();
 const failed = [];
 for (const [name, work] of Object.entries(works)) if (!(await work())) failed.push(name);
 let evaluated = "refused";
@@ -65,6 +66,7 @@ beforeAll(async () => {
   dir = await scratch();
   symlinkSync(join(root, "node_modules"), dir.join("node_modules"));
   await Bun.write(dir.join("program.ts"), program);
+  await Bun.write(dir.join("demand.ts"), `export function failOnDemand(): never {\n  throw new Error("on purpose");\n}\n`);
   executable = dir.join("built", "program");
   await compile(dir.join("program.ts"), executable, { version: "1.2.3", commit: "abcdef" });
 }, 120_000);
@@ -108,13 +110,18 @@ test("refuses the preload of BUN_OPTIONS: it ends before the foreign code has ru
   expect(existsSync(join(trap, "ran"))).toBe(false);
 });
 
-test("traces an error to the source although it is minified", async () => {
-  const { code, stderr } = await runProcess([executable, "fail"], { cwd: dir.path });
-  expect(code).not.toBe(0);
-  expect(stderr).toContain("on purpose");
-  expect(stderr).toMatch(/program\.ts:\d+:\d+/);
-  expect(existsSync(`${executable}.map`)).toBe(true);
-});
+for (const [what, word, place] of [
+  ["an error", "fail", /program\.ts:\d+:\d+/],
+  ["an error of a part that is loaded on demand", "fail-on-demand", /demand\.ts:\d+:\d+/],
+] as const) {
+  test(`traces ${what} to the source although it is minified, with nothing lying beside it`, async () => {
+    const { code, stderr } = await runProcess([executable, word], { cwd: dir.path });
+    expect(code).not.toBe(0);
+    expect(stderr).toContain("on purpose");
+    expect(stderr).toMatch(place);
+    expect(existsSync(`${executable}.map`)).toBe(false);
+  });
+}
 
 test.skipIf(Bun.which("strip") === null)("strip would turn it into the plain runtime: never strip it", async () => {
   await mkdir(dir.join("stripped"));
