@@ -7,6 +7,7 @@ import type { Health, Status, View } from "../core/view.ts";
 import { version } from "../core/version.ts";
 import type { SinkRunner } from "../sink/deliver.ts";
 import type { Spool } from "../spool/spool.ts";
+import { Engine } from "./engine.ts";
 import type { SourceRunner } from "./source.ts";
 
 export interface ViewParts {
@@ -27,6 +28,7 @@ export class AgentView implements View {
   readonly meter: Meter;
   readonly #parts: ViewParts;
   readonly #watch = new ProgressWatch();
+  readonly #engine: Engine;
   readonly #startedMs: number;
   /** All sources have been started. */
   started = false;
@@ -35,6 +37,7 @@ export class AgentView implements View {
     this.#parts = parts;
     this.meter = parts.meter;
     this.#startedMs = parts.clock.monotonic();
+    this.#engine = new Engine(this.#startedMs);
   }
 
   /** Watches for lag without progress until `signal`. */
@@ -76,11 +79,17 @@ export class AgentView implements View {
   #look(): void {
     const { sources, sinks, clock } = this.#parts;
     const now = clock.monotonic();
-    for (const source of sources) this.#watch.look(`sources.${source.name}`, source.status().lag_bytes, source.bytes, now);
+    let moved = 0;
+    for (const source of sources) {
+      this.#watch.look(`sources.${source.name}`, source.status().lag_bytes, source.bytes, now);
+      moved += source.bytes;
+    }
     for (const [name, { runner, holdsMs }] of sinks) {
       // Records, and not `delivered_sequence`: one lane that is held keeps that still while others deliver.
-      const { lag_bytes, records } = runner.status();
+      const { lag_bytes, records, bytes } = runner.status();
       this.#watch.look(`sinks.${name}`, lag_bytes, records, now, holdsMs);
+      moved += bytes;
     }
+    this.#engine.look(moved, now);
   }
 }
