@@ -57,3 +57,19 @@ test("gzip with a bound: every member, up to exactly the bound, and no torn end"
   expect(await code(systemCompress.gunzip(two, 2 * text.length - 1))).toBe("ERR_BUFFER_TOO_LARGE");
   expect(await code(systemCompress.gunzip(two.subarray(0, two.length - 4), 1e9))).not.toBe("taken");
 });
+
+test("gzip in parts: every member, a torn end is refused, and what the parts end with comes through", async () => {
+  const two = Buffer.concat([gzipSync(text), gzipSync(text)]);
+  async function* cut(bytes: Uint8Array, end?: Error): AsyncGenerator<Uint8Array> {
+    const part = new Uint8Array(1000);
+    for (let at = 0; at < bytes.length; at += part.length) {
+      part.set(bytes.subarray(at, at + part.length));
+      yield part.subarray(0, Math.min(part.length, bytes.length - at));
+    }
+    if (end !== undefined) throw end;
+  }
+  const all = async (parts: AsyncIterable<Uint8Array>): Promise<Buffer> => Buffer.concat(await Array.fromAsync(systemCompress.gunzipParts!(parts)));
+  expect(Buffer.compare(await all(cut(two)), Buffer.concat([text, text]))).toBe(0);
+  expect(await code(all(cut(two.subarray(0, two.length - 4))))).not.toBe("taken");
+  await expect(all(cut(two.subarray(0, 500), new Error("the far side went away")))).rejects.toThrow("the far side went away");
+});

@@ -258,10 +258,14 @@ export interface Holdings {
   read(held: Held, kill: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
-/** What a receiver that keeps no objects says it has taken from this sink: all records below `low`, and `ranges`. */
+/**
+ * What a receiver that keeps no objects says it has taken from this sink: all records below `low`, and `ranges`. When it is
+ * `exact`, nothing else arrived; if not, it may have more than it knows of.
+ */
 export interface Received {
   readonly low: number;
   readonly ranges: readonly Range[];
+  readonly exact: boolean;
 }
 
 export interface Sink extends AsyncDisposable {

@@ -49,6 +49,16 @@ export function zstdSize(bytes: Uint8Array): ZstdSize | undefined {
   return { frames, bytesMax: exact ? declared : byBlocks, exact };
 }
 
+/** Where the first frame of `bytes` ends, a skippable one too; undefined when it is not there whole, or no frame. */
+export function firstFrameEnd(bytes: Uint8Array): number | undefined {
+  if (bytes.byteLength < 8) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const number = view.getUint32(0, true);
+  const skippable = (number & 0xfffffff0) >>> 0 === skippableMagic;
+  const end = skippable ? 8 + view.getUint32(4, true) : number === magic ? readFrame(view, 0)?.end : undefined;
+  return end === undefined || end > bytes.byteLength ? undefined : end;
+}
+
 interface FrameSize {
   readonly end: number;
   readonly declared: number | undefined;

@@ -148,10 +148,10 @@ export class Journal {
     return true;
   }
 
-  /** Makes the journal of a new sink, which begins at `low`. Tried once: rejects with Fault `journal_no_space` or `journal_write_failed`. */
-  async create(low: number): Promise<void> {
+  /** Makes the journal of a sink that begins at `low`, with what more is known. Tried once: rejects with Fault `journal_no_space` or `journal_write_failed`. */
+  async create(low: number, ...more: Entry[]): Promise<void> {
     try {
-      await this.#rewrite([{ kind: "passed", low }]);
+      await this.#rewrite([{ kind: "passed", low }, ...more]);
     } catch (cause) {
       throw writeFault(this.#options.path, cause);
     }
@@ -317,7 +317,7 @@ function unusable(path: string, why: string): Fault {
     code: "journal_damaged",
     retry: "never",
     message: `read journal ${path}: ${why}`,
-    hint: "put a good copy back; or remove it and give the sink another name, which ships again everything the spool holds",
+    hint: "it is made anew from what the far side has; check the disk",
   });
 }
 

@@ -124,6 +124,25 @@ export class Scoreboard {
     );
   }
 
+  /** Objects under our names with lines that are no records of ours. */
+  foreignFound(where: string, lines: number, spoolId: string): void {
+    this.count(
+      "spool_forked",
+      `${lines} lines at the far side are of another history of this spool, the first of them in ${where}`,
+      `another copy of the spool ${spoolId} is or was in use; nothing of it counts as delivered here, both go on under names of their own`,
+    );
+  }
+
+  /** Counted by the record. */
+  unsure(records: number): void {
+    this.count(
+      "delivery_unsure",
+      `${records} records are shipped though they may have arrived: the journal is lost and the far side cannot tell`,
+      "look for repeated records at the far side; find out what took the journal",
+      records,
+    );
+  }
+
   #remember(fault: Fault): void {
     this.#lastFault = { code: fault.code, message: fault.message, hint: fault.hint ?? "", time: this.#now() };
   }

@@ -1,6 +1,9 @@
-/** A damaged journal, one way a test, with the real executable: its sink holds and says so, the other delivers, and nothing arrives twice. */
+/**
+ * A damaged journal, one way a test, with the real executable: it is made anew from what the far side has; while that is away its
+ * sink holds and says so, the other delivers, and nothing arrives twice.
+ */
 import { expect, test } from "bun:test";
-import { appendFile, cp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { appendFile, cp, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { lostAndRepeated, readLake } from "../support/lake.ts";
 import { logferry, startLogferry, writeConfig } from "../support/logferry.ts";
 import { scratch, type Scratch } from "../support/scratch.ts";
@@ -34,46 +37,72 @@ const damages: Record<string, { code: string; hurt: (journal: string) => Promise
   lost: { code: "journal_lost", hurt: (journal) => rm(journal) },
 };
 
-for (const [what, { code, hurt }] of Object.entries(damages)) {
-  test(`a journal ${what}: its sink holds until it is put back, the other one delivers`, async () => {
+/** The journal is hurt and the folder its sink writes to is away: the sink holds, the other one delivers. */
+async function hold(dir: Scratch, config: string, journal: string, { code, hurt }: { code: string; hurt: (journal: string) => Promise<unknown> }) {
+  await cp(journal, dir.join("backup"));
+  await hurt(journal);
+  const verified = await logferry(["spool", "verify", "--dir", dir.join("spool")]);
+  expect(verified.code).toBe(1);
+  expect(verified.stdout).toContain(`hurt.journal: byte 0: ${code}`);
+  await rename(dir.join("hurt"), dir.join("away"));
+  await appendFile(dir.join("app.log"), text(lines, 2 * lines));
+  const running = startLogferry(config, dir.join("control.sock"));
+  await running.ready();
+  await until(async () => (await running.status()).sinks["well"]?.delivered_sequence === 2 * lines - 1, "the other sink delivers");
+  await until(async () => (await running.health()).reasons.length === 2, "it is said why");
+  const health = await running.health();
+  expect(health.state).toBe("failing");
+  expect(health.reasons.map((reason) => [reason.component, reason.code])).toEqual([
+    ["sinks.hurt", code],
+    ["sinks.hurt", "directory_missing"],
+  ]);
+  const status = (await running.status()).sinks["hurt"];
+  expect(status).toMatchObject({ delivered_sequence: -1, batches: 0, last_fault: { code: "directory_missing" } });
+  expect(lostAndRepeated(await readLake(dir.join("well")), { app: 2 * lines })).toEqual({ lost: 0, repeated: 0, foreign: 0 });
+  return running;
+}
+
+for (const [what, damage] of Object.entries(damages)) {
+  test(`a journal ${what}: made anew once the far side is there, and nothing arrives twice`, async () => {
     await using dir = await scratch();
     const { config, journal } = await prepare(dir);
-    await cp(journal, dir.join("backup"));
-    await hurt(journal);
-    const verified = await logferry(["spool", "verify", "--dir", dir.join("spool")]);
-    expect(verified.code).toBe(1);
-    expect(verified.stdout).toContain(`hurt.journal: byte 0: ${code}`);
-
-    await appendFile(dir.join("app.log"), text(lines, 2 * lines));
-    await using running = startLogferry(config, dir.join("control.sock"));
-    await running.ready();
-    await until(async () => (await running.status()).sinks["well"]?.delivered_sequence === 2 * lines - 1, "the other sink delivers");
-    const health = await running.health();
-    expect(health.state).toBe("failing");
-    expect(health.reasons.map((reason) => [reason.component, reason.code])).toEqual([["sinks.hurt", code]]);
-    const status = (await running.status()).sinks["hurt"];
-    expect(status).toMatchObject({ delivered_sequence: -1, batches: 0, last_fault: { code } });
-    expect(lostAndRepeated(await readLake(dir.join("well")), { app: 2 * lines })).toEqual({ lost: 0, repeated: 0, foreign: 0 });
-    expect((await readLake(dir.join("hurt"))).length).toBe(lines);
-
-    await cp(dir.join("backup"), journal);
+    await using running = await hold(dir, config, journal, damage);
+    await rename(dir.join("away"), dir.join("hurt"));
     await until(async () => (await running.status()).sinks["hurt"]?.delivered_sequence === 2 * lines - 1, "the sink goes on by itself");
     expect((await running.health()).state).toBe("ok");
+    expect((await running.status()).faults).toMatchObject({ journal_rebuilt: 1 });
     expect(await running.stop()).toBe(0);
     expect(lostAndRepeated(await readLake(dir.join("hurt")), { app: 2 * lines })).toEqual({ lost: 0, repeated: 0, foreign: 0 });
     expect((await logferry(["spool", "verify", "--dir", dir.join("spool")])).code).toBe(0);
   }, 120_000);
 }
 
-test("a journal that stays lost: the run drains, ends with 3, and what the sink needs is kept", async () => {
+test("a lost journal that is put back is used as it is", async () => {
+  await using dir = await scratch();
+  const { config, journal } = await prepare(dir);
+  await using running = await hold(dir, config, journal, damages["lost"]!);
+  await cp(dir.join("backup"), journal);
+  await rename(dir.join("away"), dir.join("hurt"));
+  await until(async () => (await running.status()).sinks["hurt"]?.delivered_sequence === 2 * lines - 1, "the sink goes on by itself");
+  expect((await running.status()).faults["journal_rebuilt"]).toBeUndefined();
+  expect((await running.health()).state).toBe("ok");
+  expect(await running.stop()).toBe(0);
+  expect(lostAndRepeated(await readLake(dir.join("hurt")), { app: 2 * lines })).toEqual({ lost: 0, repeated: 0, foreign: 0 });
+}, 120_000);
+
+test("a lost journal and a far side that stays away: the run drains, ends with 3, and what the sink needs is kept", async () => {
   await using dir = await scratch();
   const { config, journal } = await prepare(dir);
   await rm(journal);
+  await rename(dir.join("hurt"), dir.join("away"));
   await appendFile(dir.join("app.log"), text(lines, 2 * lines));
   expect((await logferry(["run", "--once", "--config", config])).code).toBe(3);
   expect(lostAndRepeated(await readLake(dir.join("well")), { app: 2 * lines })).toEqual({ lost: 0, repeated: 0, foreign: 0 });
   const cat = await logferry(["spool", "cat", "--dir", dir.join("spool")]);
   expect(cat.stdout.trimEnd().split("\n").length).toBe(2 * lines);
+  await rename(dir.join("away"), dir.join("hurt"));
+  expect((await logferry(["run", "--once", "--config", config])).code).toBe(0);
+  expect(lostAndRepeated(await readLake(dir.join("hurt")), { app: 2 * lines })).toEqual({ lost: 0, repeated: 0, foreign: 0 });
 }, 120_000);
 
 test("a torn last line is cut off: it is what a crash leaves", async () => {

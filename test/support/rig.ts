@@ -6,9 +6,10 @@ import { systemDoors, type Doors } from "../../src/core/doors.ts";
 import { Fault } from "../../src/core/fault.ts";
 import { silent } from "../../src/core/log.ts";
 import { createMeter } from "../../src/core/meter.ts";
-import { openSink, type SinkRunner } from "../../src/sink/deliver.ts";
+import { openSink, type SinkOptions, type SinkRunner } from "../../src/sink/deliver.ts";
+import { openSinkOrHold } from "../../src/sink/hold.ts";
 import { scratch, type Scratch } from "./scratch.ts";
-import { FarSide, scriptedKind, testDelivery, type Script } from "./sink.ts";
+import { FarSide, scriptedKind, testDelivery, type Receiver, type Script } from "./sink.ts";
 import { MemorySpool, spoolId } from "./spool.ts";
 import { until } from "./until.ts";
 
@@ -33,6 +34,10 @@ export class Rig {
   doors: Doors = systemDoors;
   script: Script = () => undefined;
   framesMax: number | undefined;
+  /** The far side keeps no objects and answers so. */
+  receiver: Receiver | undefined;
+  /** The sink had a journal before: it holds when that is lost. */
+  expected = false;
   readonly delivery: Delivery;
   stop = new AbortController();
   kill = new AbortController();
@@ -45,15 +50,16 @@ export class Rig {
     this.stop = new AbortController();
     this.kill = new AbortController();
     this.board = createBoard(silent, Date.now);
-    const runner = await openSink({
+    const options: SinkOptions<Delivery> = {
       name: "lake",
-      kind: scriptedKind(this.far, (batch, far, signals) => this.script(batch, far, signals), this.framesMax),
+      kind: scriptedKind(this.far, (batch, far, signals) => this.script(batch, far, signals), this.framesMax, this.receiver),
       config: this.delivery,
       reader: this.spool,
       journalPath: this.journalPath,
       context: { name: "lake", host: "edge 1", spoolId, doors: this.doors, board: this.board, log: silent },
       meter,
-    });
+    };
+    const runner = this.expected ? await openSinkOrHold({ ...options, expected: true, made: () => Promise.resolve() }) : await openSink(options);
     return Object.assign(runner, { done: runner.run({ stop: this.stop.signal, kill: this.kill.signal }) });
   }
 

@@ -2,7 +2,7 @@
 import { gunzipSync } from "node:zlib";
 import { zstdDecompressSync } from "bun";
 import * as v from "valibot";
-import type { Batch, Delivery, Receipt, Sink, SinkKind } from "../../src/core/contract.ts";
+import type { Batch, Delivery, Holdings, Receipt, Received, Sink, SinkKind } from "../../src/core/contract.ts";
 import { orAborted, type Signals } from "../../src/core/signals.ts";
 
 export interface Arrived {
@@ -39,6 +39,11 @@ export class FarSide {
     if (!this.objects.has(`${lane}/${name}`)) this.objects.set(`${lane}/${name}`, foreign);
   }
 
+  /** What a listing of it gives. */
+  readonly holdings: Holdings = holdingsOf(this);
+  /** Called before each listing. */
+  onList: () => Promise<void> = () => Promise.resolve();
+
   /** The NDJSON lines of an object, parsed. */
   static records(object: Arrived): Record<string, unknown>[] {
     const text = object.name.endsWith(".zst") ? unzstdAll(object.body) : object.name.endsWith(".gz") ? gunzipSync(object.body) : object.body;
@@ -51,6 +56,25 @@ export class FarSide {
   all(): Record<string, unknown>[] {
     return [...this.objects.values()].flatMap((object) => (object.foreign ? [] : FarSide.records(object)));
   }
+}
+
+function holdingsOf(far: FarSide): Holdings {
+  return {
+    async *list(wanted) {
+      await far.onList();
+      for (const { lane, name, body } of far.objects.values()) if (wanted(name)) yield { lane, name, bytes: body.byteLength };
+    },
+    async describe({ lane, name }) {
+      await Promise.resolve();
+      const object = far.objects.get(`${lane}/${name}`);
+      return object === undefined ? undefined : { digest: object.digest, records: object.records };
+    },
+    async *read({ lane, name }) {
+      await Promise.resolve();
+      const body = far.objects.get(`${lane}/${name}`)?.body ?? Buffer.alloc(0);
+      for (let at = 0; at < body.byteLength; at += 1000) yield body.subarray(at, at + 1000);
+    },
+  };
 }
 
 /** Frame by frame is not needed: the runtime joins them. */
@@ -69,8 +93,11 @@ export const testDelivery: Delivery = {
   start: "oldest",
 };
 
+/** What a far side that keeps no objects answers when it is asked. */
+export type Receiver = () => Promise<Received | undefined>;
+
 /** A kind of sink whose configuration is what delivery needs, and whose far side is given. */
-export function scriptedKind(far: FarSide, script: Script = () => undefined, framesMax?: number): SinkKind<Delivery> {
+export function scriptedKind(far: FarSide, script: Script = () => undefined, framesMax?: number, receiver?: Receiver): SinkKind<Delivery> {
   return {
     type: "scripted",
     schema: v.custom<Delivery>(() => true),
@@ -84,6 +111,7 @@ export function scriptedKind(far: FarSide, script: Script = () => undefined, fra
           return script(batch, far, signals) ?? far.store(batch);
         },
         ...(framesMax === undefined ? {} : { framesMax: () => framesMax }),
+        ...(receiver === undefined ? { holdings: far.holdings } : { received: receiver }),
         [Symbol.asyncDispose]: () => Promise.resolve(),
       };
       return Promise.resolve(sink);
