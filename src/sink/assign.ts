@@ -9,6 +9,7 @@ import { assert } from "../core/assert.ts";
 import { decodeFrame } from "./encode.ts";
 import { expander, parseTemplate, type PartitionValues, type Template } from "./partition.ts";
 import { countOf, pushRange } from "./ranges.ts";
+import { Runs } from "./runs.ts";
 
 /** What one frame gives to one partition. */
 export interface Share {
@@ -24,15 +25,7 @@ export interface Share {
   whole: boolean;
 }
 
-/** A record's own fields, as far as they can matter here. */
-interface RecordFields {
-  readonly source?: unknown;
-  readonly host?: unknown;
-  readonly labels?: unknown;
-}
-
 const noTemplate: Template = { parts: [], source: false, host: false, labels: [] };
-const text = new TextDecoder();
 
 export class Assigner {
   readonly #from: ReadonlySet<string> | undefined;
@@ -86,14 +79,18 @@ export class Assigner {
   }
 
   async #byRecord(frame: FrameRef, wanted: readonly Range[], filter: boolean): Promise<Share[]> {
-    const raw = await decodeFrame(frame, wanted, this.#reader, this.#compress);
+    const bytes = await decodeFrame(frame, wanted, this.#reader, this.#compress);
+    const raw = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const runs = new Runs();
+    let before: Placed | undefined;
     const shares = new Map<string, Share>();
     let at = 0;
     let sequence = frame.firstSequence;
     for (const [first, last] of wanted) {
       for (; sequence <= last && at < raw.byteLength; sequence++) {
         const end = raw.indexOf(10, at) + 1 || raw.byteLength;
-        if (sequence >= first) this.#add(shares, frame, sequence, raw.subarray(at, end), filter);
+        if (sequence >= first)
+          before = this.#add(shares, frame, { sequence, bytes: end - at, values: runs.valuesOf(raw.subarray(at, end)), filter, before });
         at = end;
       }
     }
@@ -104,9 +101,24 @@ export class Assigner {
     return [...shares.values()];
   }
 
-  #add(shares: Map<string, Share>, frame: FrameRef, sequence: number, line: Uint8Array, filter: boolean): void {
-    const values = valuesOf(line);
-    if (filter && this.#from !== undefined && !this.#from.has(values.source ?? "")) return;
+  /** Adds one record; `before` is where the last one went. */
+  #add(
+    shares: Map<string, Share>,
+    frame: FrameRef,
+    record: { sequence: number; bytes: number; values: PartitionValues; filter: boolean; before: Placed | undefined },
+  ): Placed {
+    const { sequence, bytes, values, filter, before } = record;
+    const placed = before?.values === values ? before : { values, share: this.#shareOf(shares, frame, values, filter) };
+    const { share } = placed;
+    if (share === undefined) return placed;
+    pushRange(share.ranges, sequence, sequence);
+    share.records++;
+    share.rawBytes += bytes;
+    return placed;
+  }
+
+  #shareOf(shares: Map<string, Share>, frame: FrameRef, values: PartitionValues, filter: boolean): Share | undefined {
+    if (filter && this.#from !== undefined && !this.#from.has(values.source ?? "")) return undefined;
     // A frame never spans a quarter hour of record time, so its time is that of each of its records as a partition sees it.
     const partition = this.#expand(values, frame.minMs);
     let share = shares.get(partition);
@@ -114,24 +126,12 @@ export class Assigner {
       share = { partition, ranges: [], records: 0, rawBytes: 0, payloadBytes: 0, whole: false };
       shares.set(partition, share);
     }
-    pushRange(share.ranges, sequence, sequence);
-    share.records++;
-    share.rawBytes += line.byteLength;
+    return share;
   }
 }
 
-function valuesOf(line: Uint8Array): PartitionValues {
-  let record: RecordFields;
-  try {
-    const parsed: unknown = JSON.parse(text.decode(line));
-    record = typeof parsed === "object" && parsed !== null ? parsed : {};
-  } catch {
-    record = {}; // never written by our own pipeline: it goes where records without these fields go
-  }
-  const labels = typeof record.labels === "object" && record.labels !== null ? (record.labels as Record<string, unknown>) : {};
-  return {
-    source: typeof record.source === "string" ? record.source : undefined,
-    host: typeof record.host === "string" ? record.host : undefined,
-    labels: Object.fromEntries(Object.entries(labels).filter((entry): entry is [string, string] => typeof entry[1] === "string")),
-  };
+/** Where a record with these values goes; `share` undefined: nowhere, its source is not asked for. */
+interface Placed {
+  readonly values: PartitionValues;
+  readonly share: Share | undefined;
 }

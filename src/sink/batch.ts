@@ -6,20 +6,23 @@ import { Fault } from "../core/fault.ts";
 import { BodyChanged, checkedBody, encodeBody, isEncoder, RecordsGone } from "./encode.ts";
 import type { Journal } from "./journal.ts";
 import type { Plan } from "./ledger.ts";
+import { keptBody } from "./split.ts";
 
 /** `trouble`: why a body could not be made as planned, however the sink told of it. */
 export interface SentBatch extends Batch {
   readonly trouble: Error | undefined;
 }
 
-export function batchOf(plan: Plan, reader: SpoolReader, compress: Compress, journal: Journal): SentBatch {
+/** `parts`: the body, where it was kept since it was planned. */
+export function batchOf(plan: Plan, reader: SpoolReader, compress: Compress, journal: Journal, parts?: readonly Uint8Array[]): SentBatch {
   const { id, lane, number, epoch, name, ranges, records, codec, bytes, digest } = plan;
   let trouble: Error | undefined;
   async function* body(): AsyncGenerator<Uint8Array> {
     try {
       // A plan of another version: its records are encoded in a way of ours, which is planned before it is sent.
       if (!isEncoder(plan.encoder)) throw new BodyChanged(`planned with encoder ${plan.encoder}`);
-      yield* checkedBody(encodeBody({ ranges, codec, encoder: plan.encoder }, reader, compress), plan);
+      const made = parts === undefined ? encodeBody({ ranges, codec, encoder: plan.encoder }, reader, compress) : keptBody(parts);
+      yield* checkedBody(made, plan);
     } catch (cause) {
       if (cause instanceof Bug || cause instanceof Fault) throw cause;
       if (cause instanceof RecordsGone || cause instanceof BodyChanged) trouble = cause;

@@ -89,6 +89,8 @@ class Runner<Config> implements SinkRunner {
   #passedMs = -Infinity;
   /** A bug met in a lane: its reason ends the run. */
   readonly #broken = new AbortController();
+  /** Bodies of plans, by id, where they were kept since they were planned: only of batches split out of mixed frames. */
+  readonly #kept = new Map<number, readonly Uint8Array[]>();
   readonly #tasks = new Set<Promise<void>>();
   #ended = false;
 
@@ -178,11 +180,12 @@ class Runner<Config> implements SinkRunner {
 
   /** Makes a plan durable and gives it to its lane. */
   async #plan(measured: Measured, signals: Signals): Promise<void> {
-    const { lane, minMs, ...body } = measured;
+    const { lane, minMs, parts, ...body } = measured;
     await this.#alone(async () => {
       const place = this.#lanes.nextNumber(lane, this.#epoch, () => this.#freshEpoch());
       const plan: Plan = { id: this.#nextId++, lane, ...place, name: this.#nameOf(measured, place.epoch), ...body, min_ms: minMs };
       await this.#journal.append({ kind: "planned", ...plan });
+      if (parts !== undefined) this.#kept.set(plan.id, parts);
       this.#lanes.add(plan);
     });
     this.#dispatch(signals);
@@ -267,11 +270,12 @@ class Runner<Config> implements SinkRunner {
 
   #batchOf(plan: Plan): SentBatch {
     const { reader, context } = this.#options;
-    return batchOf(plan, reader, context.doors.compress, this.#journal);
+    return batchOf(plan, reader, context.doors.compress, this.#journal, this.#kept.get(plan.id));
   }
 
   async #delivered(plan: Plan): Promise<void> {
     this.#lanes.remove(plan);
+    this.#kept.delete(plan.id);
     // In the order of the file: whatever `low` takes for delivered stands before this entry.
     await this.#journal.append({ kind: "delivered", id: plan.id, low: this.#low(), ranges: plan.ranges });
     this.#scores.delivered(plan);
@@ -284,6 +288,7 @@ class Runner<Config> implements SinkRunner {
     const epoch = this.#freshEpoch();
     const entries: Entry[] = [];
     const anew: Plan[] = [];
+    this.#kept.clear(); // the same bytes under new ids: made anew where they are wanted
     // What waits behind it was numbered in the old epoch, which a receiver that counts would refuse from now on.
     for (const old of this.#lanes.queue(plan.lane)) {
       const fresh: Plan = { ...old, id: this.#nextId++, epoch, number: anew.length, name: this.#nameOf(old, epoch) };
@@ -303,6 +308,7 @@ class Runner<Config> implements SinkRunner {
    */
   async #replan(plan: Plan, trouble: Error): Promise<Plan | "gone" | undefined> {
     const { reader, context } = this.#options;
+    this.#kept.delete(plan.id);
     const made = await remake(plan, trouble, reader, context.doors.compress);
     if (made === undefined) return undefined;
     if (made.lost > 0) this.#scores.recordsLost(made.lost);

@@ -37,11 +37,17 @@ export interface DraftLimits {
   readonly framesMax: () => number | undefined;
 }
 
-/** 256 open partitions: an hour of 64 sources over four hours of late data; the oldest is closed when it takes more. */
-const draftsMax = 256;
+/** Open partitions: an hour of 10,000 label sets and some late data, 200 bytes each; the oldest is closed when it takes more. */
+const draftsMax = 16_384;
 
-/** 64 bytes a range in memory: 6 MiB for all drafts, 1.2 MiB for one. Only mixed frames make more than a few. */
-const rangesMax = 100_000;
+/**
+ * NDJSON of all drafts that take a part of their frames. They share frames, so they are closed together: each frame is then decoded
+ * once for every 64 MiB of them (plan.ts), and not once for each. It bounds what the objects of a thousand partitions hold: 256 KiB.
+ */
+const partialBytesMax = 256 * 1024 * 1024;
+
+/** 64 bytes a range in memory: 16 MiB for all drafts, 1.2 MiB for one. Only mixed frames make more than a few. */
+const rangesMax = 250_000;
 const rangesMaxEach = 20_000;
 
 /** Mean NDJSON bytes a frame below which copying costs ratio: many readers and listings of a quiet host pay for it. */
@@ -52,6 +58,7 @@ export class Drafts {
   /** By partition, in the order of opening: the first one holds the oldest sequence. */
   readonly #open = new Map<string, Draft>();
   #ranges = 0;
+  #partialBytes = 0;
 
   constructor(limits: DraftLimits) {
     this.#limits = limits;
@@ -91,9 +98,12 @@ export class Drafts {
     draft.frames++;
     draft.rawBytes += share.rawBytes;
     draft.bodyBytes += bytes;
+    if (draft.whole && !share.whole) this.#partialBytes += draft.rawBytes - share.rawBytes;
     draft.whole &&= share.whole;
+    if (!draft.whole) this.#partialBytes += share.rawBytes;
     draft.minMs = Math.min(draft.minMs, minMs);
     if (draft.bodyBytes >= this.#limits.bytesMax || draft.ranges.length >= rangesMaxEach) closed.push(this.#close(draft));
+    if (this.#ranges > rangesMax || this.#partialBytes > partialBytesMax) closed.push(...this.#closePartial());
     while (this.#ranges > rangesMax) closed.push(...this.closeFirst());
     return closed;
   }
@@ -116,7 +126,12 @@ export class Drafts {
   #close(draft: Draft): Draft {
     this.#open.delete(draft.partition);
     this.#ranges -= draft.ranges.length;
+    if (!draft.whole) this.#partialBytes -= draft.rawBytes;
     return draft;
+  }
+
+  #closePartial(): Draft[] {
+    return [...this.#open.values()].filter((draft) => !draft.whole).map((draft) => this.#close(draft));
   }
 
   /** Closes the one that was opened first. */

@@ -66,29 +66,55 @@ async function* copyFrames(plan: BodyPlan, reader: SpoolReader): AsyncGenerator<
   }
 }
 
+/** Packs records as `recode/1` has it: into frames (members) of up to 1 MiB NDJSON, what comes at once never split. */
+export class Packer {
+  readonly #codec: Codec;
+  readonly #compress: Compress;
+  #parts: Uint8Array[] = [];
+  #fill = 0;
+
+  constructor(codec: Codec, compress: Compress) {
+    this.#codec = codec;
+    this.#compress = compress;
+  }
+
+  /** Takes the records of one spool frame; resolves with the frame that had to be closed for them, if one had. */
+  async add(picked: readonly Uint8Array[]): Promise<Uint8Array | undefined> {
+    const bytes = picked.reduce((sum, part) => sum + part.byteLength, 0);
+    const full = this.#fill > 0 && this.#fill + bytes > frameBytes ? await this.end() : undefined;
+    this.#parts.push(...picked);
+    this.#fill += bytes;
+    return full;
+  }
+
+  /** The last frame; undefined when there is nothing in it. */
+  async end(): Promise<Uint8Array | undefined> {
+    if (this.#fill === 0) return undefined;
+    const raw = Buffer.concat(this.#parts);
+    this.#parts = [];
+    this.#fill = 0;
+    if (this.#codec === "none") return raw;
+    return this.#codec === "zstd" ? this.#compress.zstd(raw, zstdLevel) : this.#compress.gzip(raw, gzipLevel);
+  }
+}
+
 async function* recodeFrames(plan: BodyPlan, reader: SpoolReader, compress: Compress): AsyncGenerator<Uint8Array> {
-  let parts: Uint8Array[] = [];
-  let fill = 0;
-  const pack = (): Promise<Uint8Array> => {
-    const raw = Buffer.concat(parts);
-    parts = [];
-    fill = 0;
-    if (plan.codec === "none") return Promise.resolve(raw);
-    return plan.codec === "zstd" ? compress.zstd(raw, zstdLevel) : compress.gzip(raw, gzipLevel);
-  };
+  const packer = new Packer(plan.codec, compress);
   for await (const { frame, picks } of picksOf(plan.ranges, reader)) {
     const raw = await decodeFrame(frame, picks, reader, compress);
-    const picked = countOf(picks) === frame.records ? [raw] : pickLines(raw, frame, picks);
-    const bytes = picked.reduce((sum, part) => sum + part.byteLength, 0);
-    if (fill > 0 && fill + bytes > frameBytes) yield await pack();
-    parts.push(...picked);
-    fill += bytes;
+    const all = countOf(picks) === frame.records;
+    // Copies of what is picked (Buffer's own `slice` makes none): a part would keep the whole frame, hundreds of them for one that
+    // takes little of each.
+    const packed = await packer.add(all ? [raw] : pickLines(raw, frame, picks).map((part) => new Uint8Array(part)));
+    if (!all) giveBack(raw);
+    if (packed !== undefined) yield packed;
   }
-  if (fill > 0) yield await pack();
+  const last = await packer.end();
+  if (last !== undefined) yield last;
 }
 
 /** The frames that hold `ranges`, each with what is wanted of it. */
-async function* picksOf(ranges: readonly Range[], reader: SpoolReader): AsyncGenerator<{ frame: FrameRef; picks: Range[] }> {
+export async function* picksOf(ranges: readonly Range[], reader: SpoolReader): AsyncGenerator<{ frame: FrameRef; picks: Range[] }> {
   const end = ranges.at(-1)?.[1] ?? -1;
   for (let at = ranges[0]?.[0] ?? 0; at <= end;) {
     const pieces = await reader.pieces(at, piecesAtOnce);

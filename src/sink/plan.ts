@@ -19,12 +19,18 @@ import { Assigner } from "./assign.ts";
 import { Drafts, type Draft } from "./draft.ts";
 import { BodyChanged, encodeBody, measureBody, RecordsGone, type BodyPlan } from "./encode.ts";
 import { countOf, subtract, within } from "./ranges.ts";
+import { passOf, splitBodies, type SplitBody } from "./split.ts";
 
 /** References fetched at once: small, so that what is pending stays a moment's work. */
 const piecesAtOnce = 64;
 
 /** How often an open draft looks whether the spool wants room. */
 const pressedMs = 1000;
+
+/** NDJSON of the drafts that are split out of mixed frames in one pass: what may wait in memory for its frame to fill. */
+const splitBytesMax = 64 * 1024 * 1024;
+/** What of their bodies is kept until they are sent. */
+const keptBytesMax = 16 * 1024 * 1024;
 
 /** What a draft became once measured: everything of a plan but its place. */
 export interface Measured extends BodyPlan {
@@ -34,6 +40,8 @@ export interface Measured extends BodyPlan {
   readonly digest: string;
   readonly crc: number;
   readonly minMs: number;
+  /** The body, where it was kept. */
+  readonly parts?: readonly Uint8Array[] | undefined;
 }
 
 export interface PlannerOptions {
@@ -65,6 +73,8 @@ export class Planner {
   #covered: readonly Range[];
   /** Closed, not durable yet. */
   readonly #closed: Draft[] = [];
+  /** Bodies of closed drafts that were made in one pass with others, until each is planned. */
+  readonly #split = new Map<Draft, SplitBody>();
   /** Flush everything below this sequence. */
   #flushTo = -1;
   /** Record time of what comes next, where it was looked at already. */
@@ -242,9 +252,38 @@ export class Planner {
     }
   }
 
+  /** The draft's body out of a pass over the frames that it shares with the drafts behind it; undefined when it is to be made alone. */
+  async #splitOf(draft: Draft): Promise<SplitBody | undefined> {
+    const { delivery, reader, doors } = this.#options;
+    if (draft.whole) return undefined;
+    if (!this.#split.has(draft)) {
+      const pass = passOf(
+        this.#closed.slice(this.#closed.indexOf(draft)).filter((each) => !each.whole && !this.#split.has(each)),
+        splitBytesMax,
+      );
+      if (pass.length < 2) return undefined;
+      const options = { reader, compress: doors.compress, keepBytesMax: keptBytesMax };
+      // What is damaged or cannot be read now is dealt with by each draft alone.
+      const bodies = await splitBodies(
+        pass.map(({ ranges }) => ranges),
+        delivery.codec,
+        options,
+      ).catch(ignoreFault);
+      for (const [i, body] of (bodies ?? []).entries()) this.#split.set(pass[i] as Draft, body);
+    }
+    const body = this.#split.get(draft);
+    this.#split.delete(draft);
+    return body;
+  }
+
   /** Undefined when nothing is left of the draft, or at `kill`. */
   async #measure(draft: Draft, lane: string, signals: Signals): Promise<Measured | undefined> {
     const { delivery, reader, doors, lost, onFault } = this.#options;
+    const split = await this.#splitOf(draft);
+    if (split !== undefined) {
+      const { ranges } = draft;
+      return { ranges, codec: delivery.codec, encoder: "recode/1", lane, records: countOf(ranges), minMs: draft.minMs, ...split };
+    }
     let encoder = this.#drafts.encoderOf(draft);
     let ranges: readonly Range[] = draft.ranges;
     for (let attempt = 0; ranges.length > 0 && !signals.kill.aborted;) {
@@ -270,6 +309,10 @@ export class Planner {
     }
     return undefined;
   }
+}
+
+function ignoreFault(cause: unknown): undefined {
+  if (cause instanceof Bug) throw cause;
 }
 
 function readFault(cause: unknown): Fault {
