@@ -4,7 +4,7 @@
  *     file  = line*
  *     line  = crc32 of the JSON (8 hex digits) " " JSON "\n"
  *     head  = {"kind":"head","format":1,"written_by":"0.1.0","sink":"lake","spool":"32 hex digits"}     the first line
- *     entry = {"kind":"opened"|"passed"|"rewound"|"planned"|"note"|"cancelled"|"delivered", …}                    see ledger.ts
+ *     entry = {"kind":"opened"|"passed"|"had"|"rewound"|"planned"|"note"|"cancelled"|"delivered", …}                    see ledger.ts
  *
  * Promises:
  * - `append` resolves when the entries are synced; only then does the ledger know them. Appends that come while a sync is
@@ -151,7 +151,7 @@ export class Journal {
   /** Makes the journal of a sink that begins at `low`, with what more is known. Tried once: rejects with Fault `journal_no_space` or `journal_write_failed`. */
   async create(low: number, ...more: Entry[]): Promise<void> {
     try {
-      await this.#rewrite([{ kind: "passed", low }, ...more]);
+      await this.#rewrite([{ kind: "passed", low, forgotten: low - 1 }, ...more]);
     } catch (cause) {
       throw writeFault(this.#options.path, cause);
     }

@@ -7,6 +7,7 @@
  */
 import * as v from "valibot";
 import type { Codec, Json, Range } from "../core/contract.ts";
+import { parseName } from "./name.ts";
 import { packRanges, subtract, union, unpackRanges, within } from "./ranges.ts";
 
 /** A batch as planned: all that its bytes and its name follow from. Times in wall milliseconds. */
@@ -29,11 +30,37 @@ export interface Plan {
   readonly min_ms: number;
 }
 
+/** What has arrived, as it is remembered for `verify`. */
+export interface Delivered {
+  readonly lane: string;
+  readonly name: string;
+  readonly records: number;
+  readonly bytes: number;
+  readonly digest: string;
+}
+
+/**
+ * So many deliveries are remembered one by one: three days of a batch every five minutes, 330 KB in the journal. Of older ones the
+ * journal only knows that all of it has arrived.
+ */
+export const deliveredMax = 1000;
+
 export type Entry =
   /** The sink was opened: the spool's epoch then, and the epoch its plans were made in. */
   | { readonly kind: "opened"; readonly spool_epoch: string; readonly epoch: string }
-  /** Everything below `low` is done with; `above` was delivered beyond it. Ids up to `next_id` were given. */
-  | { readonly kind: "passed"; readonly low: number; readonly above?: readonly Range[] | undefined; readonly next_id?: number | undefined }
+  /**
+   * Everything below `low` is done with; `above` was delivered beyond it. Ids up to `next_id` were given. Of batches that begin
+   * with `forgotten` or before, nothing may be remembered.
+   */
+  | {
+      readonly kind: "passed";
+      readonly low: number;
+      readonly above?: readonly Range[] | undefined;
+      readonly next_id?: number | undefined;
+      readonly forgotten?: number | undefined;
+    }
+  /** Delivered before the file was written anew. */
+  | ({ readonly kind: "had" } & Delivered)
   /** The spool ends at `next` although the journal knows of later sequences: they will be given to other records. */
   | { readonly kind: "rewound"; readonly next: number }
   /** Planned, or planned anew under the same id. */
@@ -56,7 +83,14 @@ const ranges = v.pipe(
 
 const entrySchema = v.variant("kind", [
   v.object({ kind: v.literal("opened"), spool_epoch: hex(8), epoch: hex(8) }),
-  v.object({ kind: v.literal("passed"), low: count, above: v.optional(ranges), next_id: v.optional(count) }),
+  v.object({
+    kind: v.literal("passed"),
+    low: count,
+    above: v.optional(ranges),
+    next_id: v.optional(count),
+    forgotten: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(-1))),
+  }),
+  v.object({ kind: v.literal("had"), lane: v.string(), name: v.string(), records: count, bytes: count, digest: hex(64) }),
   v.object({ kind: v.literal("rewound"), next: count }),
   v.object({
     kind: v.literal("planned"),
@@ -102,6 +136,10 @@ export class Ledger {
   readonly plans = new Map<number, Plan>();
   readonly notes = new Map<number, Json>();
   nextId = 0;
+  /** The latest deliveries, oldest first. */
+  readonly delivered: Delivered[] = [];
+  /** Of batches that begin after it, all deliveries are in `delivered`. */
+  forgotten = -1;
   /** The latest `opened`. */
   opened: { readonly spoolEpoch: string; readonly epoch: string } | undefined;
 
@@ -113,7 +151,15 @@ export class Ledger {
       case "passed":
         this.nextId = Math.max(this.nextId, entry.next_id ?? 0);
         this.#pass(entry.low, entry.above ?? []);
+        // A journal from before deliveries were remembered: all that it knows of is forgotten.
+        if (entry.forgotten !== undefined || entry.next_id !== undefined)
+          this.forgotten = Math.max(this.forgotten, entry.forgotten ?? this.#end() - 1);
         break;
+      case "had": {
+        const { kind: _, ...delivered } = entry;
+        this.#remember(delivered);
+        break;
+      }
       case "rewound":
         this.low = Math.min(this.low, entry.next);
         this.above = within(this.above, 0, entry.next - 1);
@@ -133,10 +179,34 @@ export class Ledger {
         break;
       case "delivered":
         this.nextId = Math.max(this.nextId, entry.id + 1);
+        this.#arrived(this.plans.get(entry.id), entry.ranges);
         this.#forget(entry.id);
         this.#pass(entry.low, entry.ranges);
         break;
     }
+  }
+
+  #arrived(plan: Plan | undefined, delivered: readonly Range[]): void {
+    if (plan === undefined) {
+      this.forgotten = Math.max(this.forgotten, delivered[0]?.[0] ?? -1);
+      return;
+    }
+    const { lane, name, records, bytes, digest } = plan;
+    this.#remember({ lane, name, records, bytes, digest });
+  }
+
+  #remember(delivered: Delivered): void {
+    this.delivered.push(delivered);
+    if (this.delivered.length <= deliveredMax) return;
+    const oldest = this.delivered.shift();
+    this.forgotten = Math.max(this.forgotten, parseName(oldest?.name ?? "")?.first ?? -1);
+  }
+
+  /** The sequence after the newest that has arrived or is planned. */
+  #end(): number {
+    let end = Math.max(this.low, (this.above.at(-1)?.[1] ?? -1) + 1);
+    for (const plan of this.plans.values()) end = Math.max(end, (plan.ranges.at(-1)?.[1] ?? -1) + 1);
+    return end;
   }
 
   #forget(id: number): void {
@@ -159,7 +229,9 @@ export class Ledger {
 
   /** The fewest entries that give this state. */
   snapshot(): Entry[] {
-    const entries: Entry[] = [{ kind: "passed", low: this.low, above: this.above, next_id: this.nextId }];
+    const { low, above, nextId, forgotten } = this;
+    const entries: Entry[] = [{ kind: "passed", low, above, next_id: nextId, forgotten }];
+    for (const delivered of this.delivered) entries.push({ kind: "had", ...delivered });
     if (this.opened !== undefined) entries.push({ kind: "opened", spool_epoch: this.opened.spoolEpoch, epoch: this.opened.epoch });
     for (const plan of this.plans.values()) entries.push({ kind: "planned", ...plan });
     for (const [id, note] of this.notes) entries.push({ kind: "note", id, note });

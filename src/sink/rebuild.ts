@@ -14,7 +14,7 @@
 import type { Held, Range, Sink, SinkContext, SpoolReader } from "../core/contract.ts";
 import { Fault } from "../core/fault.ts";
 import { BodyDamaged, expand, LineHashes } from "./expand.ts";
-import type { Entry } from "./ledger.ts";
+import type { Delivered, Entry } from "./ledger.ts";
 import { match, SpoolHashes } from "./match.ts";
 import { parseName, type ParsedName } from "./name.ts";
 import { countOf, subtract, union, within } from "./ranges.ts";
@@ -25,8 +25,9 @@ export interface Arrived {
   readonly from: number;
   /** Those that have arrived. */
   readonly ranges: readonly Range[];
-  /** Objects that were read. */
+  /** Objects that were read, and those of them that hold nothing but records of this spool. */
   readonly objects: number;
+  readonly delivered: readonly Delivered[];
   /** Lines found there that are not this spool's, though their names say so; and one of the objects. */
   readonly foreign: number;
   readonly foreignIn: string | undefined;
@@ -54,15 +55,17 @@ export async function findArrived(sink: Sink, reader: SpoolReader, { doors }: Si
   let ranges: Range[] = [];
   let foreign = 0;
   let foreignIn: string | undefined;
+  const delivered: Delivered[] = [];
   for (const object of objects) {
     if (kill.aborted) throw new Fault({ code: "delivery_cut", retry: "later", message: "rebuild the journal: cut short" });
-    const lines = await linesOf(object, object.parsed, sink.holdings.read(object, kill), doors.compress, seed);
+    const { lines, ...read } = await linesOf(object, object.parsed, sink.holdings.read(object, kill), doors.compress, seed);
     const found = await match(lines, object.parsed.first, object.parsed.last, spool, held);
     ranges = union(ranges, found.ranges);
     foreign += found.foreign;
     if (found.foreign > 0) foreignIn ??= `${object.lane}/${object.name}`;
+    else delivered.push({ lane: object.lane, name: object.name, records: lines.length, ...read });
   }
-  return { from: held.from, ranges, objects: objects.length, foreign, foreignIn, unsure: 0 };
+  return { from: held.from, ranges, objects: objects.length, delivered, foreign, foreignIn, unsure: 0 };
 }
 
 async function linesOf(
@@ -71,11 +74,20 @@ async function linesOf(
   parts: AsyncIterable<Uint8Array>,
   compress: SinkContext["doors"]["compress"],
   seed: bigint,
-): Promise<BigUint64Array> {
+): Promise<{ lines: BigUint64Array; bytes: number; digest: string }> {
   const lines = new LineHashes(seed);
+  const hash = new Bun.CryptoHasher("sha256");
+  let bytes = 0;
+  async function* hashed(): AsyncGenerator<Uint8Array> {
+    for await (const part of parts) {
+      hash.update(part);
+      bytes += part.byteLength;
+      yield part;
+    }
+  }
   try {
-    for await (const piece of expand(parts, codec, compress)) lines.add(piece);
-    return lines.finish();
+    for await (const piece of expand(hashed(), codec, compress)) lines.add(piece);
+    return { lines: lines.finish(), bytes, digest: hash.digest("hex") };
   } catch (cause) {
     if (!(cause instanceof BodyDamaged)) throw cause;
     throw new Fault({
@@ -95,7 +107,7 @@ async function askReceiver(
   kill: AbortSignal,
 ): Promise<Arrived> {
   const received = await sink.received?.([reader.epoch, ...(reader.pastEpochs ?? [])], kill);
-  const none = { from, objects: 0, foreign: 0, foreignIn: undefined };
+  const none = { from, objects: 0, delivered: [], foreign: 0, foreignIn: undefined };
   if (received === undefined) return { ...none, ranges: [], unsure: next - from };
   const all = union(received.low === 0 ? [] : [[0, received.low - 1]], received.ranges);
   const ranges = within(all, from, next - 1);
@@ -104,9 +116,10 @@ async function askReceiver(
 }
 
 /** What the new journal says. */
-export function entriesOf({ from, ranges }: Arrived, reader: SpoolReader, freshEpoch: string): Entry[] {
+export function entriesOf({ from, ranges, delivered }: Arrived, reader: SpoolReader, freshEpoch: string): Entry[] {
   return [
     { kind: "passed", low: from, above: ranges },
+    ...delivered.map((each): Entry => ({ kind: "had", ...each })),
     // As if the sink had been opened in this epoch of the spool already: its plans then take one of their own.
     { kind: "opened", spool_epoch: reader.epoch, epoch: freshEpoch },
   ];
