@@ -263,24 +263,38 @@ export class Planner {
       );
       if (pass.length < 2) return undefined;
       const options = { reader, compress: doors.compress, keepBytesMax: keptBytesMax };
-      // What is damaged or cannot be read now is dealt with by each draft alone.
-      const bodies = await splitBodies(
-        pass.map(({ ranges }) => ranges),
-        delivery.codec,
-        options,
-      ).catch(ignoreFault);
-      for (const [i, body] of (bodies ?? []).entries()) this.#split.set(pass[i] as Draft, body);
+      for (let made = false; !made;) {
+        try {
+          const ranges = pass.map((each) => each.ranges);
+          for (const [i, body] of (await splitBodies(ranges, delivery.codec, options)).entries()) this.#split.set(pass[i] as Draft, body);
+          made = true;
+        } catch (cause) {
+          if (cause instanceof Bug) throw cause;
+          // What cannot be read now is dealt with by each draft alone; what is gone, here, for all that share the frame.
+          if (!(cause instanceof RecordsGone)) return undefined;
+          for (const each of pass) this.#without(each, cause);
+        }
+      }
     }
     const body = this.#split.get(draft);
     this.#split.delete(draft);
     return body;
   }
 
+  /** Takes what is gone out of a closed draft. */
+  #without(draft: Draft, gone: RecordsGone): void {
+    const left = subtract(draft.ranges, gone.ranges);
+    const lost = countOf(draft.ranges) - countOf(left);
+    if (lost === 0) return;
+    this.#options.lost(lost, gone.dropped);
+    draft.ranges.splice(0, draft.ranges.length, ...left);
+  }
+
   /** Undefined when nothing is left of the draft, or at `kill`. */
   async #measure(draft: Draft, lane: string, signals: Signals): Promise<Measured | undefined> {
     const { delivery, reader, doors, lost, onFault } = this.#options;
     const split = await this.#splitOf(draft);
-    if (split !== undefined) {
+    if (split !== undefined && draft.ranges.length > 0) {
       const { ranges } = draft;
       return { ranges, codec: delivery.codec, encoder: "recode/1", lane, records: countOf(ranges), minMs: draft.minMs, ...split };
     }
@@ -309,10 +323,6 @@ export class Planner {
     }
     return undefined;
   }
-}
-
-function ignoreFault(cause: unknown): undefined {
-  if (cause instanceof Bug) throw cause;
 }
 
 function readFault(cause: unknown): Fault {

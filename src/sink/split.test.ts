@@ -87,6 +87,26 @@ test("a sink of hundreds of partitions reads each frame a few times, delivers ev
   expect(rig.spool.reads).toBeLessThanOrEqual(8 * 3);
 }, 30_000);
 
+test("a damaged frame among those that are split costs its own records, once, whoever shared it", async () => {
+  const rig = new Rig({ partition: { template: "app={labels.app}", zone: "UTC" }, bytesMax: 1e6, ageMsMax: 60_000 });
+  const own = { timestamp: "2026-11-23T01:30:20Z", host: "h", source: "s" };
+  const frames = [0, 1, 2].map((frame) =>
+    rig.spool.add(
+      Array.from({ length: 40 }, (_, n) => ({ ...own, labels: { app: `a${Math.floor(n / 2)}` }, n: frame * 40 + n })),
+      { mixed: true, timeMs: at("01:30:00") },
+    ),
+  );
+  const runner = await rig.open();
+  await soon(() => rig.spool.reads === 3); // all are seen, none is closed: now one rots
+  if (frames[1] !== undefined) rig.spool.damage(frames[1]);
+  rig.stop.abort();
+  await runner.done;
+  await runner[Symbol.asyncDispose]();
+  expect(rig.all()).toEqual([...Array.from({ length: 40 }, (_, n) => n), ...Array.from({ length: 40 }, (_, n) => 80 + n)]);
+  expect(rig.board.counts()).toEqual({ spool_records_lost: 40 });
+  expect(rig.spool.reads).toBeLessThan(12);
+});
+
 test("a batch split out is sent again under the same name with the same bytes after a restart", async () => {
   const rig = new Rig({ partition: { template: "app={labels.app}", zone: "UTC" }, concurrency: 2 });
   const own = { timestamp: "2026-11-23T01:30:20Z", host: "h", source: "s" };
