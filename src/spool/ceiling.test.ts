@@ -1,0 +1,181 @@
+/** The spool on a disk that is slow, full, over its quota, read-only or failing: it waits, says so, loses nothing, and goes on by itself. */
+import { expect, test } from "bun:test";
+import { noise, SpoolRig } from "../../test/support/spoolrig.ts";
+import { until } from "../../test/support/until.ts";
+import type { Disk, DiskFile } from "../core/disk.ts";
+import { systemDisk } from "../core/disk.ts";
+import { reserveBytes } from "../core/limits.ts";
+
+const MiB = 2 ** 20;
+const failed = (code: string): Error => Object.assign(new Error(code), { code });
+
+/** The system's disk, whose segments do as they are told. */
+class Moody {
+  /** Thrown by the next writes to segments, half of whose bytes are then there. */
+  writeFails: string | undefined;
+  syncFails: string | undefined;
+  createFails: string | undefined;
+  syncMs = 0;
+  syncs = 0;
+  freeBytes = 2 ** 40;
+  /** As a quota: writes to the reserve find none. */
+  reserveFails: string | undefined;
+
+  readonly disk: Disk = {
+    ...systemDisk,
+    open: async (path, mode, permissions) => {
+      const segment = path.endsWith(".zst");
+      if (segment && mode === "create" && this.createFails !== undefined) throw failed(this.createFails);
+      return this.#file(await systemDisk.open(path, mode, permissions), segment, path.endsWith("/reserve"));
+    },
+    space: () => Promise.resolve({ freeBytes: this.freeBytes, totalBytes: 2 ** 40 }),
+  };
+
+  #file(file: DiskFile, segment: boolean, reserve: boolean): DiskFile {
+    return {
+      path: file.path,
+      read: (into, position) => file.read(into, position),
+      write: async (parts, position) => {
+        if (reserve && this.reserveFails !== undefined) throw failed(this.reserveFails);
+        if (!segment || this.writeFails === undefined) return file.write(parts, position);
+        const all = Buffer.concat(parts);
+        await file.write([all.subarray(0, all.byteLength / 2)], position);
+        throw failed(this.writeFails);
+      },
+      datasync: async () => {
+        if (!segment) return file.datasync();
+        this.syncs++;
+        if (this.syncMs > 0) await Bun.sleep(this.syncMs);
+        if (this.syncFails !== undefined) throw failed(this.syncFails);
+        return file.datasync();
+      },
+      truncate: (bytes) => file.truncate(bytes),
+      stat: () => file.stat(),
+      close: () => file.close(),
+      [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
+    };
+  }
+}
+
+const codes = (rig: SpoolRig): string[] => rig.board.reasons().map(({ code }) => code);
+const reserveSize = async (rig: SpoolRig): Promise<number> => (await systemDisk.stat(rig.spool.layout.reserve))?.bytes ?? 0;
+
+/** Fails `moody` with `put` while two records come in, mends it with `mend`: both are there once, whatever was reported meanwhile. */
+async function waitsAndGoesOn(put: (moody: Moody) => void, code: string, paused: string, mend: (moody: Moody) => void): Promise<void> {
+  const moody = new Moody();
+  await using rig = await SpoolRig.open({ disk: moody.disk });
+  await rig.put(["{}"], "app", { n: 1 });
+  put(moody);
+  let acknowledged = false;
+  const more = rig.put([noise(2, 1000)], "app", { n: 2 }).then(() => (acknowledged = true));
+  await until(() => codes(rig).includes(code), `${code} stands`);
+  expect(rig.spool.status().paused as string).toBe(paused);
+  expect(rig.spool.accepting()).toBe(false);
+  expect(acknowledged).toBe(false);
+  expect(rig.spool.positions("app").get("n")).toBe(1);
+  mend(moody);
+  await more;
+  expect(codes(rig)).toEqual([]);
+  expect(rig.spool.status().paused).toBe("");
+  expect(await rig.read()).toHaveLength(2);
+  await rig.close();
+  await using again = await SpoolRig.open({}, rig.dir);
+  expect(await again.read()).toHaveLength(2);
+  expect(again.spool.positions("app").get("n")).toBe(2);
+  expect(again.board.counts()).toEqual({});
+}
+
+test("no space in the middle of a write: cut back, tried again, gone on", () =>
+  waitsAndGoesOn(
+    (moody) => (moody.writeFails = "ENOSPC"),
+    "spool_no_space",
+    "failing",
+    (moody) => (moody.writeFails = undefined),
+  ));
+
+test("a read-only file system: named, tried again, gone on", () =>
+  waitsAndGoesOn(
+    (moody) => (moody.createFails = moody.writeFails = "EROFS"),
+    "spool_write_failed",
+    "failing",
+    (moody) => (moody.createFails = moody.writeFails = undefined),
+  ));
+
+test("a failed sync: the segment is left, what it was to hold is written to another, nothing was acknowledged", () =>
+  waitsAndGoesOn(
+    (moody) => (moody.syncFails = "EIO"),
+    "spool_sync_failed",
+    "failing",
+    (moody) => (moody.syncFails = undefined),
+  ));
+
+test("a quota: what is free by the file system's account is not, and the reserve goes to the journals and comes back first", async () => {
+  const moody = new Moody();
+  await using rig = await SpoolRig.open({ disk: moody.disk });
+  await rig.put(["{}"]);
+  expect(await reserveSize(rig)).toBe(reserveBytes);
+  moody.writeFails = moody.reserveFails = "EDQUOT";
+  const more = rig.put(["{}"]);
+  await until(async () => (await reserveSize(rig)) === 0, "the reserve was given");
+  // A little room, less than the reserve: it is not for segments.
+  moody.writeFails = undefined;
+  await until(() => codes(rig).includes("spool_disk_full"), "no segment takes it");
+  const held = rig.spool.status().bytes;
+  moody.reserveFails = undefined;
+  await more;
+  expect(rig.spool.status().bytes).toBeGreaterThan(held);
+  expect(await reserveSize(rig)).toBe(reserveBytes);
+  expect(codes(rig)).toEqual([]);
+}, 30_000);
+
+test("min_free_bytes: others fill the disk, the spool stops before it is full; below the reserve, journals get that; both come back", async () => {
+  const moody = new Moody();
+  await using rig = await SpoolRig.open({ disk: moody.disk, config: { min_free_bytes: "64MiB" } });
+  await rig.put(["{}"]);
+  moody.freeBytes = 60 * MiB;
+  // What was seen of the file system is a second old at most.
+  await until(async () => {
+    void rig.put(["{}"]);
+    await Bun.sleep(50);
+    return rig.spool.status().paused === "no_space";
+  }, "the spool waits");
+  expect(codes(rig)).toEqual(["spool_disk_full"]);
+  expect(await reserveSize(rig)).toBe(reserveBytes);
+  moody.freeBytes = MiB;
+  await until(async () => (await reserveSize(rig)) === 0, "the reserve was given");
+  moody.freeBytes = 70 * MiB; // with the reserve taken back, 62 would be left
+  await Bun.sleep(1500);
+  expect(rig.spool.status().paused).toBe("no_space");
+  moody.freeBytes = 80 * MiB;
+  await until(() => rig.spool.status().paused === "", "it goes on");
+  expect(await reserveSize(rig)).toBe(reserveBytes);
+}, 30_000);
+
+test("100 ms a sync: several MB a second through group commit, and the event loop is never held up", async () => {
+  const moody = new Moody();
+  await using rig = await SpoolRig.open({ disk: moody.disk, config: { commit_interval: "250ms" } });
+  moody.syncMs = 100;
+  let worstMs = 0;
+  let last = performance.now();
+  const watch = setInterval(() => {
+    const now = performance.now();
+    worstMs = Math.max(worstMs, now - last);
+    last = now;
+  }, 5);
+  const records = Array.from({ length: 500 }, (_, n) => JSON.stringify({ source: "app", n, message: "x".repeat(900) }));
+  const chunkBytes = records.reduce((sum, record) => sum + record.length + 1, 0);
+  const began = performance.now();
+  const chunks = 100;
+  // Sixteen sources side by side, each of which waits for one chunk before it brings the next.
+  let next = 0;
+  const source = async (): Promise<void> => {
+    while (next++ < chunks) await rig.put(records);
+  };
+  await Promise.all(Array.from({ length: 16 }, source));
+  const seconds = (performance.now() - began) / 1000;
+  clearInterval(watch);
+  expect((chunks * chunkBytes) / seconds).toBeGreaterThan(10 * MiB);
+  expect(moody.syncs).toBeLessThan(chunks / 4);
+  // A chunk is written into its frame at once, a few milliseconds here; a sync waited for would be a hundred.
+  expect(worstMs).toBeLessThan(90);
+}, 60_000);
