@@ -13,7 +13,9 @@ import type { Chunk, Frames, StreamFields } from "../core/contract.ts";
 import { lineBytesMax as lineBytesDefault } from "../core/limits.ts";
 import { checkSource } from "./bound.ts";
 import { FrameWriter } from "./frame.ts";
+import { fastestLoop } from "./kernel/kernel.ts";
 import { LineEncoder, type LinesOptions } from "./lines.ts";
+import { encodeRun } from "./loop.ts";
 import { NdjsonEncoder } from "./ndjson.ts";
 import { nameStream } from "./stream.ts";
 
@@ -28,6 +30,8 @@ export interface EncoderOptions {
   readonly lineBytesMax?: number;
   /** Default keep: an empty line is a record with an empty message. */
   readonly emptyLines?: "keep" | "skip";
+  /** Lines of text go by the fastest loop this machine can run (the default), or by the plain one: the same bytes. */
+  readonly loop?: "fastest" | "plain";
 }
 
 /** What one chunk came to. */
@@ -55,13 +59,14 @@ export interface Encoder {
 }
 
 export function createEncoder(options: EncoderOptions): Encoder {
-  const { name, host, labels, fields, lineBytesMax = lineBytesDefault, emptyLines = "keep" } = options;
+  const { name, host, labels, fields, lineBytesMax = lineBytesDefault, emptyLines = "keep", loop = "fastest" } = options;
   assert(lineBytesMax >= 4, "a line must have room for one character");
   const lines: LinesOptions = {
     fields: { source: name, host, labels },
     stream: nameStream(fields, name, name, host, labels),
     lineBytesMax,
     skipEmpty: emptyLines === "skip",
+    encodeRun: loop === "plain" ? encodeRun : fastestLoop(),
   };
   const ndjson = new NdjsonEncoder(lines, fields);
   return {

@@ -8,6 +8,7 @@ import { formatTime } from "./time.ts";
 
 /** Constant bytes, padded to whole words: stored word by word, what is beyond `length` is overwritten by what follows. */
 export interface Packed {
+  readonly bytes: Uint8Array;
   readonly words: Int32Array;
   readonly length: number;
 }
@@ -29,10 +30,11 @@ export interface Origin {
 const encoder = new TextEncoder();
 
 export function pack(text: string): Packed {
-  const bytes = encoder.encode(text);
-  const words = new Int32Array((bytes.length + 3) >> 2);
-  new Uint8Array(words.buffer).set(bytes);
-  return { words, length: bytes.length };
+  const plain = encoder.encode(text);
+  const words = new Int32Array((plain.length + 3) >> 2);
+  const bytes = new Uint8Array(words.buffer);
+  bytes.set(plain);
+  return { bytes, words, length: plain.length };
 }
 
 /** The opening brace to the offset's digits, or to where `tail` goes on when there is no offset. */

@@ -1,5 +1,6 @@
 /**
- * The inner loop: lines of UTF-8 to records in a frame, as many as it holds.
+ * The inner loop: lines of UTF-8 to records in a frame, as many as it holds. Plain TypeScript: what runs where the kernel
+ * (kernel/kernel.ts) cannot, and what the kernel is held against, byte for byte.
  *
  * Eight bytes are looked at as two words (core/word.ts) and stored before it is known whether they are clean: what follows
  * overwrites the rest.
@@ -38,8 +39,13 @@ export const digitsMax = 16;
 const LF = 10;
 const CR = 13;
 
-/** Encodes whole lines from `run.from` on, until `run.to`, until the frame is full, or up to a line that is too long. */
-export function encodeRun(run: Run): void {
+/**
+ * Encodes whole lines from `run.from` on, until `run.to`, until the frame is full, or up to a line that is too long. A line has
+ * room when the slack stays free behind its last byte, the CR of its end counted as content.
+ */
+export type EncodeRun = (run: Run) => void;
+
+export const encodeRun: EncodeRun = (run) => {
   const { bytes, view, to, base, head, tail, lineBytesMax, skipEmpty, out, outView } = run;
   const limit = out.length - slackBytes;
   const lineLimit = limit - head.length - digitsMax - tail.length;
@@ -85,7 +91,7 @@ export function encodeRun(run: Run): void {
       if (byte === LF) break;
       o = storeEscape(out, o, byte);
     }
-    if (byte !== LF && i < to) break; // no room: the record begun is taken back
+    if ((byte !== LF && i < to) || o > limit) break; // no room: the record begun is taken back
     const cr = byte === LF && i - 2 >= start && bytes[i - 2] === CR ? 1 : 0;
     const ending = byte === LF ? 1 + cr : 0;
     if (i - start - ending > lineBytesMax) break;
@@ -96,7 +102,7 @@ export function encodeRun(run: Run): void {
   run.end = end;
   run.records = records;
   run.next = start;
-}
+};
 
 /** Bytes of the empty line at `start`, its end included; 0 when the line is not empty. */
 function emptyLength(bytes: Uint8Array, start: number, to: number): number {
@@ -146,8 +152,8 @@ function storeEscape(out: Uint8Array, at: number, byte: number): number {
   return at + 6;
 }
 
-/** Stores the end of a record: `"}` and LF. */
-function close(out: Uint8Array, at: number): number {
+/** Stores the end of a record: `"}` and LF. Returns where it ends. */
+export function close(out: Uint8Array, at: number): number {
   out[at] = 0x22;
   out[at + 1] = 0x7d;
   out[at + 2] = LF;

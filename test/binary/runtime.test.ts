@@ -21,6 +21,8 @@ import { Hono } from "hono";
 import { Histogram, Registry } from "prom-client";
 import * as v from "valibot";
 import { parse } from "yaml";
+import { fastestLoop } from ${JSON.stringify(join(root, "src/pipeline/kernel/kernel.ts"))};
+import { encodeRun } from ${JSON.stringify(join(root, "src/pipeline/loop.ts"))};
 import { commit, version } from ${JSON.stringify(join(root, "src/core/version.ts"))};
 
 const works = {
@@ -37,6 +39,7 @@ const works = {
   table: () => new Table({ head: ["x"] }).toString().includes("x"),
   command: () => new Command("logferry").option("--json").parse(["--json"], { from: "user" }).opts().json,
   nearest: () => distance("sinsk", "sinks") === 2,
+  kernel: () => fastestLoop() !== encodeRun,
   async s3() {
     const { S3_ENDPOINT: endpoint, S3_ID: accessKeyId, S3_SECRET: secretAccessKey } = process.env;
     if (endpoint === undefined) return true;
@@ -79,7 +82,7 @@ async function run(cwd: string, env: Record<string, string | undefined> = {}): P
   return JSON.parse(stdout) as Record<string, unknown>;
 }
 
-test("is stamped, and every library works where code from strings is refused", async () => {
+test("is stamped, and every library and the WebAssembly kernel work where code from strings is refused", async () => {
   const seen = await run(dir.path);
   expect(seen).toEqual({ version: "1.2.3", commit: "abcdef", failed: [], evaluated: "refused", dotenv: null, preloaded: null });
 });
