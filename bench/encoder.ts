@@ -1,47 +1,71 @@
-/** The pipeline's encoder alone: chunks of lines to NDJSON in frames that nobody compresses; MB for a second of CPU. */
-import { createEncoder } from "../src/pipeline/encoder.ts";
+/**
+ * The pipeline's encoder alone: chunks of lines to NDJSON in frames that nobody compresses; MB for a second of CPU, by the kernel
+ * and by the plain loop in turn.
+ */
+import { createEncoder, type EncoderOptions } from "../src/pipeline/encoder.ts";
 import { frameBytes, readBytes } from "../src/core/limits.ts";
 import type { OpenFrame } from "../src/core/contract.ts";
 import { median, type Plan } from "./bench.ts";
-import { kinds, lineBytesMax, type KindName } from "./corpus/kind.ts";
+import { kindNames, kinds, lineBytesMax, type KindName } from "./corpus/kind.ts";
 import { Random } from "./corpus/random.ts";
 import { Text } from "./corpus/text.ts";
 
+/** `long`: lines of 16 KiB, of the access log's words. */
+export type EncoderKind = KindName | "long";
+export const encoderKinds: readonly EncoderKind[] = [...kindNames, "long"];
+
 export interface Encoding {
-  readonly kind: KindName;
+  readonly kind: EncoderKind;
   readonly input_mb_per_s: number;
   readonly output_mb_per_s: number;
+  /** Input, where the machine cannot run the kernel. */
+  readonly plain_mb_per_s: number;
 }
 
 const inputBytes = 64 * 1024 * 1024;
+const longBytes = 16 * 1024;
 
-/** Medians over rounds of 64 MiB, after one that warms the compiler up. */
-export function encode(plan: Plan, kind: KindName): Encoding {
+/** Medians over rounds of 64 MiB of each, after one that warms the compiler up. */
+export function encode(plan: Plan, kind: EncoderKind): Encoding {
   plan.note(`encoder ${kind}`);
-  const chunks = chunksOf(kind);
-  const rounds = Array.from({ length: Math.max(5, plan.runs) + 1 }, () => round(chunks)).slice(1);
+  const chunks = chunksOf(kind, inputBytes);
+  const rounds = Array.from({ length: Math.max(5, plan.runs) + 1 }, () => [round(chunks, "fastest"), round(chunks, "plain")] as const).slice(1);
   return {
     kind,
-    input_mb_per_s: median(rounds.map(({ input, seconds }) => input / 1e6 / seconds)),
-    output_mb_per_s: median(rounds.map(({ output, seconds }) => output / 1e6 / seconds)),
+    input_mb_per_s: median(rounds.map(([{ input, seconds }]) => input / 1e6 / seconds)),
+    output_mb_per_s: median(rounds.map(([{ output, seconds }]) => output / 1e6 / seconds)),
+    plain_mb_per_s: median(rounds.map(([, { input, seconds }]) => input / 1e6 / seconds)),
   };
 }
 
-function chunksOf(kind: KindName): Buffer[] {
-  const line = kinds[kind].create(new Random(1));
+/** `bytes` or a little more of lines, in chunks as a source reads them. */
+export function chunksOf(kind: EncoderKind, bytes: number): Buffer[] {
+  const line = kinds[kind === "long" ? "access" : kind].create(new Random(1));
   const chunks: Buffer[] = [];
   const text = new Text(readBytes + lineBytesMax);
-  for (let [sequence, bytes] = [0, 0]; bytes < inputBytes; bytes += text.length) {
+  for (let [sequence, made] = [0, 0]; made < bytes; made += text.length) {
     text.clear();
     while (text.length < readBytes - lineBytesMax) line(text, sequence++);
-    chunks.push(Buffer.from(text.taken()));
+    const chunk = Buffer.from(text.taken());
+    if (kind === "long") joinLines(chunk);
+    chunks.push(chunk);
   }
   return chunks;
 }
 
-function round(chunks: readonly Buffer[]): { input: number; output: number; seconds: number } {
+/** Makes long lines of short ones. */
+function joinLines(bytes: Buffer): void {
+  let start = 0;
+  for (let at = bytes.indexOf(10); at >= 0 && at < bytes.length - 1; at = bytes.indexOf(10, at + 1)) {
+    if (at - start < longBytes) bytes[at] = 0x20;
+    else start = at;
+  }
+}
+
+/** Encodes all chunks, as a file that is read from its start. */
+export function round(chunks: readonly Buffer[], loop: NonNullable<EncoderOptions["loop"]>): { input: number; output: number; seconds: number } {
   const fields = { from: false, source: false, host: false, labels: [] };
-  const encoder = createEncoder({ name: "bench", host: "bench", labels: {}, fields });
+  const encoder = createEncoder({ name: "bench", host: "bench", labels: {}, fields, loop });
   const frame: OpenFrame = { bytes: new Uint8Array(frameBytes), length: 0, records: 0, minMs: 0, maxMs: 0 };
   let [input, output] = [0, 0];
   const frames = (_key: string, _stream: object, _timeMs: number, roomBytes: number): OpenFrame => {

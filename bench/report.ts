@@ -66,8 +66,13 @@ export function print(results: Results): void {
     ["", "input MB", "NDJSON/input", "compression", "CPU s", "wall s", "zstd -1 CPU s", "CPU ratio to zstd -1", "peak RSS MB"],
     catchUps,
   );
-  const encodings = results.encoder.map((one) => [one.kind, fixed(one.input_mb_per_s, 0), fixed(one.output_mb_per_s, 0)]);
-  table("encoder, lines to NDJSON in memory, for a second of CPU", ["", "input MB", "NDJSON MB"], encodings);
+  const encodings = results.encoder.map((one) => [
+    one.kind,
+    fixed(one.input_mb_per_s, 0),
+    fixed(one.output_mb_per_s, 0),
+    fixed(one.plain_mb_per_s, 0),
+  ]);
+  table("encoder, lines to NDJSON in memory, for a second of CPU", ["", "input MB", "NDJSON MB", "input MB by the plain loop"], encodings);
   if (steady !== undefined) {
     const row = [
       `${steady.mb_per_s} MB/s → http`,

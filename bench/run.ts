@@ -11,7 +11,7 @@ import { parseSize } from "../src/core/values.ts";
 import { root, type Plan } from "./bench.ts";
 import { catchUp } from "./catchup.ts";
 import { kindNames } from "./corpus/kind.ts";
-import { encode } from "./encoder.ts";
+import { encode, encoderKinds } from "./encoder.ts";
 import { coldStart, idle } from "./idle.ts";
 import { print, type Results } from "./report.ts";
 import { steady } from "./steady.ts";
@@ -62,7 +62,7 @@ async function main(): Promise<number> {
     if (chosen.length > 0 && Bun.which("zstd") === null) throw new Error("the zstd command is missing: apt-get install zstd, brew install zstd");
     const results: Results = { machine: machine(plan.logferry.at(-1) as string), catch_up: [], encoder: [], idle: [] };
     for (const kind of chosen) results.catch_up.push(...(await catchUp(plan, kind)));
-    if (only.has("encoder")) results.encoder = kindNames.map((kind) => encode(plan, kind));
+    if (only.has("encoder")) results.encoder = encoderKinds.map((kind) => encode(plan, kind));
     if (only.has("steady")) results.steady = await steady(plan);
     if (only.has("idle")) results.idle = await idle(plan);
     if (only.has("start")) results.start_ms = await coldStart(plan);
