@@ -44,16 +44,18 @@ export async function findSegments(doors: Doors, layout: Layout, quarantine: Qua
   for (const name of names) {
     const look = looks.get(name);
     if (look?.found !== undefined) found.push(look.found);
-    if (look?.unreadable === true) {
-      const hint = "the disk cannot read it: its records are missing. The file is left where it is";
-      quarantine.foreign(look.path, { code: "spool_segment_unreadable", message: `open spool: ${look.path} cannot be read`, hint });
-    }
+    if (look?.unreadable === true) tellUnreadable(quarantine, look.path);
     if (look?.foreign !== undefined) {
       const hint = "move it away: nothing of it is read, and it is never removed";
       quarantine.foreign(look.path, { code: "spool_foreign_file", message: `open spool: ${look.path} ${look.foreign}; left alone`, hint });
     }
   }
   return { found, numbers: names.flatMap((name) => segmentNumber(name) ?? []) };
+}
+
+export function tellUnreadable(quarantine: Quarantine, path: string): void {
+  const hint = "the disk cannot read it: its records are missing. The file is left where it is";
+  quarantine.foreign(path, { code: "spool_segment_unreadable", message: `open spool: ${path} cannot be read`, hint });
 }
 
 async function lookAt({ disk }: Doors, layout: Layout, name: string): Promise<Look> {

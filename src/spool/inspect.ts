@@ -3,7 +3,7 @@
  *
  * Of the newest segment only whole groups count, as after a crash: what is being written at the moment is no damage.
  */
-import type { Json, Stream } from "../core/contract.ts";
+import type { FrameRef, Json, Stream } from "../core/contract.ts";
 import type { Disk, DiskFile } from "../core/disk.ts";
 import { errnoOf, Fault } from "../core/fault.ts";
 import { systemCompress } from "../core/compress.ts";
@@ -85,10 +85,14 @@ export async function* listSegments(disk: Disk, dir: string): AsyncGenerator<Seg
 export async function* readRecords(disk: Disk, dir: string, query: { from?: number; to?: number; source?: string }): AsyncGenerator<Uint8Array> {
   const { from = 0, to = Infinity, source } = query;
   const wanted = source === undefined ? undefined : Buffer.from(`"source":${JSON.stringify(source)}`);
+  let expected = 0;
   for await (const walked of walk(disk, dir)) {
     await using file = await disk.open(`${layoutOf(dir).segments}/${walked.name}`, "read");
     for (const { header, payloadAt } of walked.groups.flatMap((group) => group.frames)) {
-      if (header.firstSequence > to || header.firstSequence + header.records <= from) continue;
+      // Each record once, also when a segment lies there twice.
+      if (header.firstSequence < expected) continue;
+      expected = header.firstSequence + header.records;
+      if (header.firstSequence > to || expected <= from) continue;
       const raw = await readFrame(file, payloadAt, header);
       if (raw === undefined) continue;
       yield* recordsOf(raw, header.firstSequence, from, to, wanted);
@@ -202,7 +206,10 @@ async function* walk(disk: Disk, dir: string): AsyncGenerator<Walked> {
     const next = await walkSegment(disk, layoutOf(dir).segments, number);
     if (next === undefined) continue; // delivered and removed while we looked, or a copy of another
     // A head that names one before it says that this one was abandoned before anything in it counted.
-    if (held !== undefined && (next.head?.previousSegment ?? Infinity) >= held.number) yield await settle(disk, dir, held, next.head);
+    // Unless it holds records before those: some start could not read it, and went on without.
+    const { previousSegment = Infinity, firstSequence = Infinity } = next.head ?? {};
+    if (held !== undefined && (previousSegment >= held.number || (held.head?.firstSequence ?? Infinity) < firstSequence))
+      yield await settle(disk, dir, held, next.head);
     held = next;
   }
   if (held !== undefined) yield await settle(disk, dir, held, undefined);
@@ -263,7 +270,10 @@ async function walkSegment(disk: Disk, dir: string, number: number): Promise<Wal
     for await (const item of scan(file, 0, bytes)) items.push(item);
   } catch (cause) {
     if (cause instanceof FutureVersion) throw futureFormat(`${dir}/${name}`, cause.writer);
-    throw cause;
+    if (errnoOf(cause) !== "EIO") throw cause;
+    const last = items.at(-1);
+    const at = last === undefined ? 0 : last.at + last.length;
+    items.push({ at, length: bytes - at, block: undefined });
   }
   const head = items.flatMap(({ block }) => (block?.kind === "head" ? [block] : []))[0];
   return { number, name, fileBytes: bytes, head, groups: [], damaged: [], missingBytes: 0, foreignAt: undefined, items };
@@ -287,7 +297,10 @@ async function settle(disk: Disk, dir: string, walked: WalkedItems, successor: H
 
 async function readFrame(file: DiskFile, at: number, header: { payloadBytes: number; payloadCrc: number }): Promise<Buffer | undefined> {
   const payload = new Uint8Array(header.payloadBytes);
-  const count = await readFully(file, payload, at);
+  const count = await readFully(file, payload, at).catch((cause: unknown) => {
+    if (errnoOf(cause) !== "EIO") throw cause;
+    return 0;
+  });
   if (count !== payload.byteLength || Bun.hash.crc32(payload) !== header.payloadCrc) return undefined;
   try {
     return Buffer.from(await systemCompress.unzstd(payload));
@@ -298,4 +311,32 @@ async function readFrame(file: DiskFile, at: number, header: { payloadBytes: num
 
 function streamText(stream: Stream): string {
   return JSON.stringify(stream) === "{}" ? "all" : JSON.stringify(stream);
+}
+
+/** Every frame that counts, in sequence order. Throws Fault as `listSegments`. */
+export async function* listFrames(disk: Disk, dir: string): AsyncGenerator<FrameRef> {
+  let expected = 0;
+  for await (const { number, groups } of walk(disk, dir)) {
+    for (const { header, payloadAt } of groups.flatMap((group) => group.frames)) {
+      if (header.firstSequence < expected) continue;
+      expected = header.firstSequence + header.records;
+      const { payloadCrc, kind: _, ...frame } = header;
+      yield { ...frame, segment: number, offset: payloadAt, crc: payloadCrc };
+    }
+  }
+}
+
+/** The payload of a frame of `listFrames`. Throws Fault `spool_frame_corrupt` (never) when it is not whole, or gone by now. */
+export async function readPayload(disk: Disk, dir: string, frame: FrameRef): Promise<Uint8Array> {
+  const path = `${layoutOf(dir).segments}/${segmentName(frame.segment)}`;
+  const payload = new Uint8Array(frame.payloadBytes);
+  if ((await disk.stat(path)) !== undefined) {
+    await using file = await disk.open(path, "read");
+    if ((await readFully(file, payload, frame.offset)) === payload.byteLength && Bun.hash.crc32(payload) === frame.crc) return payload;
+  }
+  throw new Fault({
+    code: "spool_frame_corrupt",
+    retry: "never",
+    message: `read segment ${path}: the frame at byte ${frame.offset} is not there whole`,
+  });
 }

@@ -7,7 +7,7 @@
  */
 import type { Json, PositionDelta } from "../core/contract.ts";
 import type { Disk } from "../core/disk.ts";
-import { excerpt, Fault } from "../core/fault.ts";
+import { errnoOf, excerpt, Fault } from "../core/fault.ts";
 import { deltaIn, version as formatVersion, type GroupDelta } from "./format.ts";
 
 export interface Checkpoint {
@@ -143,7 +143,7 @@ export function futureFormat(path: string, writer: unknown): Fault {
   });
 }
 
-/** A whole small file, of which at most `bytesMax` are read; undefined when it is not there. */
+/** A whole small file, of which at most `bytesMax` are read; undefined when it is not there. What the disk cannot read comes as zeros: damage. */
 export async function readWhole(disk: Disk, path: string, bytesMax: number): Promise<Buffer | undefined> {
   const found = await disk.stat(path);
   if (found?.kind !== "file") return undefined;
@@ -151,7 +151,10 @@ export async function readWhole(disk: Disk, path: string, bytesMax: number): Pro
   const bytes = Buffer.alloc(Math.min(found.bytes, bytesMax));
   let length = 0;
   while (length < bytes.byteLength) {
-    const count = await file.read(bytes.subarray(length), length);
+    const count = await file.read(bytes.subarray(length), length).catch((cause: unknown) => {
+      if (errnoOf(cause) !== "EIO") throw cause;
+      return bytes.byteLength - length;
+    });
     if (count === 0) break;
     length += count;
   }

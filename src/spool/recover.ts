@@ -24,6 +24,7 @@
  *       successor's head says
  *     bytes behind what counts that no     kept aside, cut off
  *       write of ours begins with
+ *     a segment the disk cannot read       left where it is, its records are missing
  *     records missing between segments,    lost; said at once, and again by every sink that comes there
  *       or known only to the checkpoint
  *     positions that no commit and no      what is known counts; those files are read again from an older place
@@ -31,10 +32,11 @@
  */
 import type { DiskFile } from "../core/disk.ts";
 import type { Doors } from "../core/doors.ts";
+import { errnoOf } from "../core/fault.ts";
 import { encodeBlock, FutureVersion, type GroupDelta, type Head } from "./format.ts";
 import { segmentName, type Layout } from "./layout.ts";
 import { futureFormat, Positions, readCheckpoints } from "./positions.ts";
-import { findSegments, type FoundSegment } from "./find.ts";
+import { findSegments, tellUnreadable, type FoundSegment } from "./find.ts";
 import { GroupCollector, type FoundGroup } from "./groups.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { beginsAsOurs, isSealAt, readFully, scan, sealBytes } from "./scan.ts";
@@ -132,7 +134,11 @@ class Recovery {
     const { counts, dropped } = await this.#count(found);
     const successors = new Map<number, Head>();
     for (const { head } of found.toReversed()) if (head !== undefined) successors.set(head.previousSegment, head);
-    for (const counted of counts.toReversed()) this.#add(counted, successors.get(counted.segment.number));
+    const headed = counts.flatMap(({ segment }) => segment.head ?? []);
+    for (const counted of counts.toReversed()) {
+      if (this.#isMisplaced(counted, headed)) this.#tellMisplaced(counted.segment);
+      else this.#add(counted, successors.get(counted.segment.number));
+    }
     const last = this.segments.at(-1);
     // Without segments all may have been delivered.
     const missing = last === undefined ? 0 : Math.max(0, nextSequence - last.nextSequence);
@@ -154,7 +160,12 @@ class Recovery {
     const dropped: { segment: FoundSegment; abandoned: boolean }[] = [];
     let successor: Head | undefined;
     for (const segment of found.toReversed()) {
-      if (successor !== undefined && successor.previousSegment < segment.number) {
+      // What it began with was written again elsewhere. One that begins before that could not be read by some start since.
+      if (
+        successor !== undefined &&
+        successor.previousSegment < segment.number &&
+        (segment.head?.firstSequence ?? Infinity) >= successor.firstSequence
+      ) {
         dropped.push({ segment, abandoned: true });
         continue;
       }
@@ -164,8 +175,12 @@ class Recovery {
       if (named !== undefined && segment.head !== undefined && this.#coveredBy(named)) counts.push({ segment, bytes: limit, groups: undefined });
       else {
         const groups = await this.#groups(segment, limit, named === undefined ? undefined : limit);
+        if (groups === "unreadable") {
+          successor = segment.head ?? successor;
+          continue;
+        }
         // Named by its successor: all that counts. Not named, since the successor's head is rotten: up to its last whole group.
-        const bytes = successor === undefined ? await this.#settle(segment, groups) : named !== undefined ? limit : (groups.at(-1)?.end ?? 0);
+        const bytes = successor === undefined ? await this.#settle(segment, groups) : named !== undefined ? limit : endBefore(groups, successor);
         if (bytes > 0) counts.push({ segment, bytes, groups: groups.filter((group) => group.end <= bytes) });
         else dropped.push({ segment, abandoned: false });
       }
@@ -179,14 +194,17 @@ class Recovery {
     return successor.firstGroup <= this.#checkpointGroup + 1;
   }
 
-  async #groups(segment: FoundSegment, end: number, countsTo: number | undefined): Promise<FoundGroup[]> {
+  async #groups(segment: FoundSegment, end: number, countsTo: number | undefined): Promise<FoundGroup[] | "unreadable"> {
     const collector = new GroupCollector();
     await using file = await this.#doors.disk.open(segment.path, "read");
     try {
       for await (const item of scan(file, 0, end)) collector.add(item);
     } catch (cause) {
       if (cause instanceof FutureVersion) throw futureFormat(segment.path, cause.writer);
-      throw cause;
+      if (errnoOf(cause) !== "EIO") throw cause;
+      // Nothing is cut and nothing removed on the strength of what could not be read.
+      tellUnreadable(this.#quarantine, segment.path);
+      return "unreadable";
     }
     return collector.finish(countsTo);
   }
@@ -265,6 +283,20 @@ class Recovery {
     });
   }
 
+  /** Without a head only its records tell where it belongs: a copy, or one that was moved, would give numbers twice. */
+  #isMisplaced({ segment, groups }: Counted, headed: readonly Head[]): boolean {
+    const frames = groups?.flatMap((group) => group.frames) ?? [];
+    const [first, last] = [frames[0]?.header, frames.at(-1)?.header];
+    if (segment.head !== undefined || first === undefined || last === undefined) return false;
+    const due = headed.findLast((head) => head.segment > segment.number)?.firstSequence ?? Infinity;
+    return first.firstSequence < (this.segments.at(-1)?.nextSequence ?? 0) || last.firstSequence + last.records > due;
+  }
+
+  #tellMisplaced({ path }: FoundSegment): void {
+    const hint = "a copy, or a file that was moved, and its head is damaged: it is not read and never removed";
+    this.#quarantine.foreign(path, { code: "spool_foreign_file", message: `open spool: ${path} holds records out of their order`, hint });
+  }
+
   /** `after`: the head of the first segment that names this one. */
   #add({ segment, bytes, groups }: Counted, after: Head | undefined): void {
     const before = this.segments.at(-1);
@@ -303,13 +335,25 @@ class Recovery {
   }
 }
 
+/** Where the last of `groups` ends whose records come before those of `successor`; numbers are not to be there twice. */
+function endBefore(groups: readonly FoundGroup[], successor: Head): number {
+  const before = groups.findLast(({ frames }) => {
+    const last = frames.at(-1)?.header;
+    return last === undefined || last.firstSequence + last.records <= successor.firstSequence;
+  });
+  return before?.end ?? 0;
+}
+
 /** True when every block and payload of the group is as it was written. */
 async function wholeGroup(file: DiskFile, group: FoundGroup): Promise<boolean> {
   if (group.damaged || group.commit === undefined) return false;
   for (const { header, payloadAt } of group.frames) {
     const payload = new Uint8Array(header.payloadBytes);
-    if ((await readFully(file, payload, payloadAt)) !== payload.byteLength) return false;
-    if (Bun.hash.crc32(payload) !== header.payloadCrc) return false;
+    const count = await readFully(file, payload, payloadAt).catch((cause: unknown) => {
+      if (errnoOf(cause) !== "EIO") throw cause;
+      return 0;
+    });
+    if (count !== payload.byteLength || Bun.hash.crc32(payload) !== header.payloadCrc) return false;
   }
   const framesBytes = group.frames.reduce((sum, { header }) => sum + header.payloadBytes, 0);
   return framesBytes <= group.commit.groupBytes && group.commit.groupBytes < group.end - group.at;

@@ -7,7 +7,8 @@ import { expect } from "bun:test";
 import * as v from "valibot";
 import { createBoard, type Board } from "../../src/core/board.ts";
 import type { Frames } from "../../src/core/contract.ts";
-import { systemDoors } from "../../src/core/doors.ts";
+import type { Disk } from "../../src/core/disk.ts";
+import { systemDoors, type Doors } from "../../src/core/doors.ts";
 import { Fault } from "../../src/core/fault.ts";
 import { silent } from "../../src/core/log.ts";
 import { createMeter } from "../../src/core/meter.ts";
@@ -29,11 +30,11 @@ export interface Opened extends AsyncDisposable {
 }
 
 /** Opens the spool in `dir`; disposing closes it. */
-export async function openIn(dir: string, machineId = "m1"): Promise<Opened> {
+export async function openIn(dir: string, machineId = "m1", doors: Doors = systemDoors): Promise<Opened> {
   const board = createBoard(silent, Date.now);
   const spool = await openSpool({
     config: v.parse(spoolSchema, { dir, commit_interval: "2ms", min_free_bytes: 0 }),
-    doors: systemDoors,
+    doors,
     board,
     log: silent,
     meter: createMeter(),
@@ -150,7 +151,8 @@ export async function aftermathOf(dir: string, machineId?: string): Promise<Afte
   };
 }
 
-async function readAll(spool: Spool, from = 0): Promise<{ records: number[]; lost: number[] }> {
+/** Every record from `from` on, and the sequences that are told to be lost. */
+export async function readAll(spool: Spool, from = 0): Promise<{ records: number[]; lost: number[] }> {
   const records: number[] = [];
   const lost: number[] = [];
   for (let at = from; at < spool.reader.nextSequence();) {
@@ -179,3 +181,17 @@ export const range = (from: number, to: number): number[] => Array.from({ length
 
 /** All records without some. */
 export const without = (from: number, to: number): number[] => range(0, total).filter((n) => n < from || n >= to);
+
+/** The real doors over a disk that cannot read the bytes from `at` to `end` of the files that `matches` picks. */
+export function badSectors(matches: (path: string) => boolean, at: number, end: number): Doors {
+  const { disk } = systemDoors;
+  const openBad: Disk["open"] = async (path, mode, permissions) => {
+    const file = await disk.open(path, mode, permissions);
+    if (!matches(path)) return file;
+    const read = file.read.bind(file);
+    file.read = (into, position) =>
+      position < end && position + into.byteLength > at ? Promise.reject(Object.assign(new Error("EIO"), { code: "EIO" })) : read(into, position);
+    return file;
+  };
+  return { ...systemDoors, disk: { ...disk, open: openBad } };
+}

@@ -90,6 +90,27 @@ test("several damages anywhere", async () => {
   await fc.assert(fc.asyncProperty(fc.array(damage, { minLength: 2, maxLength: 5 }), check), { numRuns: 120 });
 }, 200_000);
 
+/** What the property above has found, shrunk. */
+const found: Record<string, Damage[]> = {
+  "a segment without its head, moved behind all others": [
+    { how: "flip", file: 2, at: 0, length: 1, byte: 1 },
+    { how: "swap", file: 14, to: 2 },
+    { how: "swap", file: 2, to: 4 },
+  ],
+  "a copy in the place of another segment, both without their heads": [
+    { how: "copy", file: 2, to: 2 },
+    { how: "flip", file: 3, at: 0, length: 1, byte: 1 },
+    { how: "flip", file: 0, at: 0, length: 1, byte: 1 },
+  ],
+  "copies without heads and a segment gone": [
+    { how: "flip", file: 14, at: 0, length: 1, byte: 1 },
+    { how: "copy", file: 0, to: 9 },
+    { how: "swap", file: 16, to: 9 },
+    { how: "remove", file: 14, to: 1 },
+  ],
+};
+for (const [what, damages] of Object.entries(found)) test(what, () => check(damages));
+
 test("empty files in the place of all", async () => {
   const spool = dir.join("empty");
   await cp(dir.join("whole"), spool, { recursive: true });
