@@ -8,19 +8,26 @@ const partBytes = 1024 * 1024;
 export class Reserve {
   readonly #disk: Disk;
   readonly #path: string;
-  held = false;
+  /** Bytes of it that are there: a part only where taking it or giving it back came to a stop half way. */
+  #bytes = 0;
 
   constructor(disk: Disk, path: string) {
     this.#disk = disk;
     this.#path = path;
   }
 
-  /** Whether an earlier process left it whole; it is then held again without needing room. A part, as a power cut leaves it, is given back. */
-  async adopt(): Promise<boolean> {
-    const bytes = (await this.#disk.stat(this.#path).catch(() => undefined))?.bytes ?? 0;
-    this.held = bytes >= reserveBytes;
-    if (!this.held && bytes > 0) await this.release();
-    return this.held;
+  get held(): boolean {
+    return this.#bytes >= reserveBytes;
+  }
+
+  /** What of it is not there yet: as much room must be free before it is taken. */
+  get missingBytes(): number {
+    return Math.max(0, reserveBytes - this.#bytes);
+  }
+
+  /** Finds what an earlier process left of it: that need not be written again. */
+  async adopt(): Promise<void> {
+    this.#bytes = (await this.#disk.stat(this.#path).catch(() => undefined))?.bytes ?? 0;
   }
 
   /**
@@ -31,11 +38,14 @@ export class Reserve {
     if (this.held) return true;
     try {
       await using file = await this.#disk.open(this.#path, "write");
-      const { bytes } = await file.stat();
+      this.#bytes = (await file.stat()).bytes;
       // Written, not only declared: a sparse file keeps no room.
       const zeros = new Uint8Array(partBytes);
-      for (let at = bytes; at < reserveBytes; at += partBytes) await file.write([zeros.subarray(0, Math.min(partBytes, reserveBytes - at))], at);
-      this.held = true;
+      while (!this.held) {
+        const length = Math.min(partBytes, this.missingBytes);
+        await file.write([zeros.subarray(0, length)], this.#bytes);
+        this.#bytes += length;
+      }
       return true;
     } catch (cause) {
       await this.release();
@@ -43,11 +53,13 @@ export class Reserve {
     }
   }
 
+  /** Gives it back, where the disk lets us; else what is left of it still counts as there. */
   async release(): Promise<void> {
-    this.held = false;
     try {
       await using file = await this.#disk.open(this.#path, "write");
+      this.#bytes = (await file.stat()).bytes;
       await file.truncate(0);
+      this.#bytes = 0;
     } catch {
       // no permission or a read-only disk: there is nothing to free
     }

@@ -100,13 +100,13 @@ export class Space {
     if (!this.#adopted) await reserve.adopt();
     this.#adopted = true;
     await this.#look();
-    const missing = reserve.held ? 0 : reserveBytes;
+    const missing = reserve.missingBytes;
     if (this.#freeBytes - bytes - missing >= minFreeBytes && (await this.#takeReserve())) {
       this.#freeBytes -= bytes + missing;
       return undefined;
     }
     // Others fill the disk: journals and checkpoints, which make room, get what was kept for them.
-    if (this.#freeBytes < reserveBytes && reserve.held) await this.giveReserve();
+    if (this.#freeBytes < reserveBytes && missing < reserveBytes) await this.giveReserve();
     return this.#diskFullFault();
   }
 
