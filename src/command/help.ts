@@ -11,7 +11,7 @@ export interface Help {
 }
 
 /** Commands of later versions: whoever types one has made no slip. */
-export const plannedCommands: ReadonlySet<string> = new Set(["top", "tap", "verify", "dead", "doctor", "config", "support-bundle"]);
+export const plannedCommands: ReadonlySet<string> = new Set(["top", "tap", "dead", "doctor", "config", "support-bundle"]);
 
 const exits = `
 Exit codes: 0 fine, 1 fault, 2 usage or configuration, 3 drain cut short (what was
@@ -95,6 +95,22 @@ Examples:
     description: "Reads the whole spool and checks every checksum; names the segment file of each damage.",
     after: `
 Exit codes: 0 every checksum is right, 1 damage was found, 2 usage or configuration.`,
+  },
+  verify: {
+    summary: "compare journal, spool and what lies in the bucket or folder",
+    description:
+      "Compares what each sink's journal says has arrived, what the spool holds, and what lies in the bucket or folder. Changes nothing, and may run beside a running instance.",
+    after: `
+It names what is missing, extra (of another copy of the spool), of a wrong size, claimed twice
+(overlap) or by nothing (gap). The last thousand deliveries of a sink are compared one by one,
+older objects by the sequences in their names. Needs s3:ListBucket; --deep s3:GetObject too.
+
+Examples:
+  logferry verify
+  logferry verify --sink lake --deep
+  logferry verify --json | jq '.sinks.lake.findings'
+
+Exit codes: 0 all agrees, 1 it does not or could not be compared, 2 usage or configuration.`,
   },
   sinks: {
     summary: "give up what a former sink holds",

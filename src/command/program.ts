@@ -16,6 +16,7 @@ import type * as run from "./run.ts";
 import type * as sinks from "./sinks.ts";
 import type * as spool from "./spool.ts";
 import type * as status from "./status.ts";
+import type * as verify from "./verify.ts";
 import type * as versions from "./version.ts";
 
 /** Runs what `argv` (without the program's own name) asks for. Rejects with a Bug, or what else was not foreseen. */
@@ -141,6 +142,12 @@ function addCommands(program: Command, command: (parent: Command, name: string) 
     .addOption(config())
     .addOption(json())
     .action(async (options: spool.SpoolOptions) => done(await (await import("./spool.ts")).verify(options, io)));
+  command(program, "verify")
+    .option("--sink <name>", "only this sink")
+    .option("--deep", "compare contents too: files are read, objects asked for their digest")
+    .addOption(config())
+    .addOption(json())
+    .action(async (options: verify.VerifyOptions) => done(await (await import("./verify.ts")).run(options, io)));
   const outside = command(program, "sinks").helpCommand(false);
   command(outside, "forget")
     .argument("<name>", "the sink, as it was called in the configuration")

@@ -31,10 +31,10 @@ export class Assigner {
   readonly #from: ReadonlySet<string> | undefined;
   readonly #template: Template;
   readonly #expand: (values: PartitionValues, timeMs: number) => string;
-  readonly #reader: SpoolReader;
+  readonly #reader: Pick<SpoolReader, "payload">;
   readonly #compress: Compress;
 
-  constructor(delivery: Delivery, reader: SpoolReader, compress: Compress) {
+  constructor(delivery: Delivery, reader: Pick<SpoolReader, "payload">, compress: Compress) {
     const { partition } = delivery;
     const template = partition === undefined ? noTemplate : parseTemplate(partition.template);
     assert(!("mistake" in template), "the partition template was not checked");

@@ -134,7 +134,7 @@ export async function* picksOf(ranges: readonly Range[], reader: SpoolReader): A
   }
 }
 
-async function payloadOf(frame: FrameRef, picks: readonly Range[], reader: SpoolReader): Promise<Uint8Array> {
+async function payloadOf(frame: FrameRef, picks: readonly Range[], reader: Pick<SpoolReader, "payload">): Promise<Uint8Array> {
   try {
     return await reader.payload(frame);
   } catch (cause) {
@@ -149,7 +149,7 @@ function codeOf(cause: unknown): unknown {
 }
 
 /** The NDJSON of a frame. Rejects with RecordsGone (of `picks`) when it is damaged. */
-export async function decodeFrame(frame: FrameRef, picks: readonly Range[], reader: SpoolReader, compress: Compress): Promise<Uint8Array> {
+export async function decodeFrame(frame: FrameRef, picks: readonly Range[], reader: Pick<SpoolReader, "payload">, compress: Compress): Promise<Uint8Array> {
   const payload = await payloadOf(frame, picks, reader);
   let raw: Uint8Array;
   try {

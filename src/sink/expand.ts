@@ -53,9 +53,8 @@ async function* expandGzip(parts: AsyncIterable<Uint8Array>, compress: Compress)
     }
   }
   try {
-    if (compress.gunzipParts !== undefined) return yield* compress.gunzipParts(watched());
-    const whole = Buffer.concat(await Array.fromAsync(watched(), (part) => part.slice()));
-    yield await compress.gunzip(whole, frameBytesMax);
+    if (compress.gunzipParts !== undefined) yield* compress.gunzipParts(watched());
+    else yield await compress.gunzip(Buffer.concat(await Array.fromAsync(watched(), (part) => part.slice())), frameBytesMax);
   } catch (cause) {
     if (failed !== undefined) throw failed.cause;
     throw new BodyDamaged("it cannot be unpacked", { cause });

@@ -45,6 +45,8 @@ export interface JournalOptions {
   readonly doors: { readonly disk: Disk; readonly clock: Clock; readonly random: Random };
   /** A write failed and is tried again (`journal_no_space`, `journal_write_failed`); undefined: it works again. */
   readonly onFault: (fault: Fault | undefined) => void;
+  /** Somebody else's journal, perhaps in use: a damaged one is not kept beside, and nothing must be appended. */
+  readonly onlyRead?: true;
 }
 
 interface Pending {
@@ -92,7 +94,7 @@ export class Journal {
         journal.#replay(bytes.subarray(0, at));
         journal.isNew = false;
       }
-      if (journal.damaged > 0) {
+      if (journal.damaged > 0 && options.onlyRead === undefined) {
         await disk.remove(`${options.path}.damaged`);
         await disk.link(options.path, `${options.path}.damaged`).catch(() => {}); // for people to look at; nothing depends on it
       }

@@ -40,6 +40,14 @@ export class SpoolHashes {
 
   /** What the spool has from `first` to `last`, from either end; frames are given whole. Rejects with the reader's faults that may pass. */
   async *walk(first: number, last: number, backward: boolean): AsyncGenerator<Hashed> {
+    const found = await this.#find(first, last);
+    for (const piece of backward ? found.toReversed() : found) {
+      if (!("frame" in piece)) yield piece;
+      else yield { firstSequence: piece.frame.firstSequence, records: piece.frame.records, hashes: await this.#hashesOf(piece.frame) };
+    }
+  }
+
+  async #find(first: number, last: number): Promise<({ readonly frame: FrameRef } | Hashed)[]> {
     const found: ({ readonly frame: FrameRef } | Hashed)[] = [];
     for (let at = first; at <= last;) {
       const pieces = await this.#reader.pieces(at, piecesAtOnce);
@@ -47,19 +55,12 @@ export class SpoolHashes {
       for (const piece of pieces) {
         const { firstSequence, records } = "frame" in piece ? piece.frame : piece.lost;
         if (firstSequence > at) found.push({ firstSequence: at, records: Math.min(firstSequence, last + 1) - at, hashes: undefined });
-        if (firstSequence > last) return yield* this.#hashed(found, backward);
+        if (firstSequence > last) return found;
         found.push("frame" in piece ? { frame: piece.frame } : { firstSequence, records, hashes: undefined });
         at = firstSequence + records;
       }
     }
-    yield* this.#hashed(found, backward);
-  }
-
-  async *#hashed(found: readonly ({ readonly frame: FrameRef } | Hashed)[], backward: boolean): AsyncGenerator<Hashed> {
-    for (const piece of backward ? found.toReversed() : found) {
-      if (!("frame" in piece)) yield piece;
-      else yield { firstSequence: piece.frame.firstSequence, records: piece.frame.records, hashes: await this.#hashesOf(piece.frame) };
-    }
+    return found;
   }
 
   async #hashesOf(frame: FrameRef): Promise<BigUint64Array | undefined> {

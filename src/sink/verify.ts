@@ -15,7 +15,8 @@ export interface JournalDamage {
 export async function* verifyJournals(disk: Disk, folder: string, known: readonly string[]): AsyncGenerator<JournalDamage> {
   const there = (await disk.stat(folder)) === undefined ? [] : (await disk.list(folder)).filter((name) => name.endsWith(".journal"));
   for (const name of known.map((sink) => `${sink}.journal`)) {
-    if (!there.includes(name)) yield { file: name, offset: 0, code: "journal_lost", message: "it is gone: it is made anew from what the far side has, or can be put back" };
+    if (!there.includes(name))
+      yield { file: name, offset: 0, code: "journal_lost", message: "it is gone: it is made anew from what the far side has, or can be put back" };
   }
   for (const file of there.toSorted()) {
     let bytes: Buffer;

@@ -114,7 +114,7 @@ class SdkStore implements Store {
 
   async read(key: string, first: number, last: number, kill: AbortSignal): Promise<Uint8Array> {
     const command = new GetObjectCommand({ ...this.#at(key), Range: `bytes=${first}-${last}` });
-    return await this.#within(answerMsMax + (last - first) / bodyBytesPerMs, kill, async (options) => {
+    return this.#within(answerMsMax + (last - first) / bodyBytesPerMs, kill, async (options) => {
       const { Body } = await this.#client.send(command, options);
       return (await Body?.transformToByteArray()) ?? new Uint8Array(0);
     });

@@ -52,7 +52,7 @@ export function networkHandler(network: Network) {
       const response = {
         statusCode: answer.status,
         headers: Object.fromEntries(answer.headers),
-        body: object ? new Blob([bytes as Uint8Array<ArrayBuffer>]).stream() : bytes,
+        body: object ? new Blob([bytes]).stream() : bytes,
       };
       return { response };
     },
