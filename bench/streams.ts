@@ -62,6 +62,7 @@ async function measure(plan: Plan, lines: readonly string[], sets: number, run: 
           batch: { age_max: "1h" },
         },
       },
+      spool: { dir: join(folder, "spool"), min_free_bytes: "64MiB", max_bytes: "16GiB", retain: "1h" },
     });
     const child = spawn(command, log);
     child.exited.catch(() => {}); // looked at below

@@ -42,7 +42,7 @@ const draftsMax = 16_384;
 
 /**
  * NDJSON of all drafts that take a part of their frames. They share frames, so they are closed together: each frame is then decoded
- * once for every 64 MiB of them (plan.ts), and not once for each. It bounds what the objects of a thousand partitions hold: 256 KiB.
+ * once for every 32 MiB of them (plan.ts), and not once for each. It bounds what the objects of a thousand partitions hold: 256 KiB.
  */
 const partialBytesMax = 256 * 1024 * 1024;
 

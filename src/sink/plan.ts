@@ -28,7 +28,7 @@ const piecesAtOnce = 64;
 const pressedMs = 1000;
 
 /** NDJSON of the drafts that are split out of mixed frames in one pass: what may wait in memory for its frame to fill. */
-const splitBytesMax = 64 * 1024 * 1024;
+const splitBytesMax = 32 * 1024 * 1024;
 /** What of their bodies is kept until they are sent. */
 const keptBytesMax = 16 * 1024 * 1024;
 

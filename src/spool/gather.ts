@@ -5,8 +5,8 @@
  * at once, off the main thread, while others gather. Memory: `groupBytes` and one chunk, since nobody is let in beyond that,
  * and what is unused of the buffers, 4 KiB for a stream of few records.
  *
- * Many small streams are joined to mixed frames when the group is taken, stream by stream in the order of their keys: what is
- * alike lies together, which compresses as well as one stream does, and whoever ships a stream finds it in one piece.
+ * Many small streams are joined to mixed frames when the group is taken, stream by stream: what is alike lies together, which
+ * compresses as well as one stream does, and whoever ships a stream finds it in one piece.
  */
 import type { Compress } from "../core/compress.ts";
 import type { Frames, OpenFrame, PositionDelta, Stream } from "../core/contract.ts";
@@ -198,7 +198,7 @@ export class Gather {
       let left = frames.reduce((sum, frame) => sum + frame.length, 0);
       let joined: Open | undefined;
       // What came too late to be kept apart came before what was, once others were full.
-      for (const frame of frames.sort((a, b) => Number(b.mixed) - Number(a.mixed) || (a.key < b.key ? -1 : 1))) {
+      for (const frame of frames.sort((a, b) => Number(b.mixed) - Number(a.mixed))) {
         if (joined === undefined || joined.length + frame.length > frameBytes) {
           const from = frame.stream.from === undefined ? {} : { from: frame.stream.from };
           joined = newFrame(key, from, frame.quarter, true, this.#buffers.take(Math.min(left, frameBytes)));
