@@ -178,7 +178,7 @@ async function addSink({ config, doors, board, log, meter, spool, sinks }: Stage
   const component = `sinks.${name}`;
   const context = { name, host: config.host, spoolId: spool.reader.id, doors, board, log: log.with({ component }) };
   const journalPath = `${spool.layout.sinks}/${name}.journal`;
-  const expected = spool.sinksKnown.includes(name);
+  const expected = spool.sinksForgotten || spool.sinksKnown.includes(name);
   // Noted after the journal is made: between the two it is taken for a new sink again, which it is.
   const made = (): Promise<void> => spool.noteSinks([...spool.sinksKnown, name]);
   const common = { reader: spool.reader, journalPath, context, meter };

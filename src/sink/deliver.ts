@@ -270,7 +270,8 @@ class Runner<Config> implements SinkRunner {
 
   #batchOf(plan: Plan): SentBatch {
     const { reader, context } = this.#options;
-    return batchOf(plan, reader, context.doors.compress, this.#journal, this.#kept.get(plan.id));
+    const batch = batchOf(plan, reader, context.doors.compress, this.#journal, this.#kept.get(plan.id));
+    return Object.assign(batch, { low: this.#low() });
   }
 
   async #delivered(plan: Plan): Promise<void> {

@@ -21,7 +21,7 @@ import { Scoreboard } from "./scoreboard.ts";
 export interface HoldOptions<Config = unknown> extends SinkOptions<Config> {
   /** The sink had a journal in this spool before: without one now, it is lost and not new. */
   readonly expected: boolean;
-  /** Called once a journal that was not expected is there, before anything is delivered: from then on it is. Rejects with a Fault: the sink holds. */
+  /** Called whenever a journal is there, before anything is delivered: from then on it is expected. Rejects with a Fault: the sink holds. */
   readonly made: () => Promise<void>;
 }
 
@@ -39,7 +39,7 @@ async function attempt<Config>(options: HoldOptions<Config>): Promise<SinkRunner
   try {
     if (expected && (await context.doors.disk.stat(journalPath)) === undefined) return lost(journalPath);
     const runner = await openSink(options);
-    return expected ? runner : ((await noted(options, runner)) ?? runner);
+    return (await noted(options, runner)) ?? runner;
   } catch (cause) {
     if (cause instanceof Fault && cause.code.startsWith("journal_") && cause.code !== "journal_format_unknown") return cause;
     throw cause;

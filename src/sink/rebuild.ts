@@ -9,7 +9,8 @@
  * - Nothing is taken for delivered on the strength of a name: a record that is not there is shipped.
  * - Nothing is written before all of it is known; a far side that is away, refuses or holds something unreadable rejects, and
  *   the sink goes on holding.
- * - The new journal's plans are made in an epoch of their own: no name of before is used again.
+ * - Where objects lie, the new journal's plans are made in an epoch of their own: no name of before is used again. A receiver
+ *   refuses a number it had, and would not be believed for an epoch that the spool does not know.
  */
 import type { Held, Range, Sink, SinkContext, SpoolReader } from "../core/contract.ts";
 import { Fault } from "../core/fault.ts";
@@ -21,6 +22,8 @@ import { countOf, subtract, union, within } from "./ranges.ts";
 
 /** What is known of the records the spool holds. */
 export interface Arrived {
+  /** From objects, not from a receiver's word. */
+  readonly listed: boolean;
   /** The oldest sequence the spool had when it was looked at. */
   readonly from: number;
   /** Those that have arrived. */
@@ -65,7 +68,7 @@ export async function findArrived(sink: Sink, reader: SpoolReader, { doors }: Si
     if (found.foreign > 0) foreignIn ??= `${object.lane}/${object.name}`;
     else delivered.push({ lane: object.lane, name: object.name, records: lines.length, ...read });
   }
-  return { from: held.from, ranges, objects: objects.length, delivered, foreign, foreignIn, unsure: 0 };
+  return { listed: true, from: held.from, ranges, objects: objects.length, delivered, foreign, foreignIn, unsure: 0 };
 }
 
 async function linesOf(
@@ -107,7 +110,7 @@ async function askReceiver(
   kill: AbortSignal,
 ): Promise<Arrived> {
   const received = await sink.received?.([reader.epoch, ...(reader.pastEpochs ?? [])], kill);
-  const none = { from, objects: 0, delivered: [], foreign: 0, foreignIn: undefined };
+  const none = { listed: false, from, objects: 0, delivered: [], foreign: 0, foreignIn: undefined };
   if (received === undefined) return { ...none, ranges: [], unsure: next - from };
   const all = union(received.low === 0 ? [] : [[0, received.low - 1]], received.ranges);
   const ranges = within(all, from, next - 1);
@@ -116,11 +119,11 @@ async function askReceiver(
 }
 
 /** What the new journal says. */
-export function entriesOf({ from, ranges, delivered }: Arrived, reader: SpoolReader, freshEpoch: string): Entry[] {
+export function entriesOf({ from, ranges, delivered, listed }: Arrived, reader: SpoolReader, freshEpoch: string): Entry[] {
   return [
     { kind: "passed", low: from, above: ranges },
     ...delivered.map((each): Entry => ({ kind: "had", ...each })),
     // As if the sink had been opened in this epoch of the spool already: its plans then take one of their own.
-    { kind: "opened", spool_epoch: reader.epoch, epoch: freshEpoch },
+    ...(listed ? [{ kind: "opened", spool_epoch: reader.epoch, epoch: freshEpoch } as const] : []),
   ];
 }

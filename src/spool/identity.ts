@@ -14,6 +14,10 @@ export interface Identity {
   id: string;
   /** 8 hex digits. */
   epoch: string;
+  /** Earlier epochs under this id, the latest first. */
+  pastEpochs: readonly string[];
+  /** There was a spool, and which sinks it had is not known any more. */
+  sinksForgotten: boolean;
   /** The stored id belonged to another machine and was replaced. */
   copied: boolean;
   /** The stored id is not that of the newest segment, and no copy explains it: somebody changed it. The stored one holds. */
@@ -32,6 +36,8 @@ export interface IdentityFile {
   spool_id: string;
   machine_id: string;
   epoch: string;
+  /** Epochs of earlier opens under this id, the latest first: what a receiver has of them is of this history. */
+  past_epochs?: readonly string[];
   /** The id before a new one was taken, for as long as the newest segment has it. */
   former_id?: string;
   /** Sinks that have a journal here: one that is missing is lost, and the sink not new. */
@@ -54,24 +60,31 @@ export async function openIdentity(
   const epoch = hex(4);
   // Until a segment is begun under a new id, the newest head has the old one: that is no change by somebody else.
   const former = copied ? (options.known ?? stored.spool_id) : options.known === stored?.former_id ? options.known : undefined;
+  const pastEpochs =
+    copied || stored === undefined ? [] : [stored.epoch, ...(stored.past_epochs ?? [])].filter((past) => past !== "").slice(0, pastEpochsMax);
   const value: IdentityFile = {
     format: formatVersion,
     writer: options.writer,
     spool_id: id,
     machine_id: options.machineId === "" ? (stored?.machine_id ?? "") : options.machineId,
     epoch,
+    ...(pastEpochs.length === 0 ? {} : { past_epochs: pastEpochs }),
     ...(former === undefined ? {} : { former_id: former }),
     ...(stored?.sinks === undefined ? {} : { sinks: stored.sinks }),
   };
   await writeIdentity(doors.disk, paths, value);
   const changed = !copied && stored !== undefined && options.known !== undefined && options.known !== id && options.known !== stored.former_id;
-  return { id, epoch, copied, changed, file: value };
+  const sinksForgotten = options.known !== undefined && stored?.sinks === undefined;
+  return { id, epoch, pastEpochs, sinksForgotten, copied, changed, file: value };
 }
 
 /** Replaces spool.json, durably. */
 export function writeIdentity(disk: Disk, paths: { dir: string; identity: string }, value: IdentityFile): Promise<void> {
   return replaceFile(disk, paths.dir, paths.identity, `${JSON.stringify({ ...value, crc: crcOf(value) }, null, 2)}\n`);
 }
+
+/** A month of daily restarts. */
+const pastEpochsMax = 32;
 
 /** Some hundred bytes and a name for each sink; a longer file is none of ours. */
 const identityBytesMax = 64 * 1024;
@@ -90,9 +103,13 @@ export async function readIdentity(disk: Disk, path: string): Promise<IdentityFi
   // Before anything in it is believed: a flipped bit makes another id of it, or a format from the future.
   if (crc !== undefined && crc !== crcOf(summed)) return "damaged";
   if (typeof value?.format === "number" && value.format > formatVersion) throw futureFormat(path, value.writer);
-  const { spool_id, machine_id = "", former_id, writer = "", epoch = "", sinks } = value ?? {};
+  const { spool_id, machine_id = "", former_id, writer = "", epoch = "", past_epochs, sinks } = value ?? {};
   if (typeof spool_id !== "string" || !/^[0-9a-f]{32}$/.test(spool_id) || typeof machine_id !== "string") return "damaged";
-  const more = { ...(former_id === undefined ? {} : { former_id }), ...(Array.isArray(sinks) ? { sinks } : {}) };
+  const more = {
+    ...(Array.isArray(past_epochs) ? { past_epochs } : {}),
+    ...(former_id === undefined ? {} : { former_id }),
+    ...(Array.isArray(sinks) ? { sinks } : {}),
+  };
   return { format: formatVersion, spool_id, machine_id, writer, epoch, ...more };
 }
 

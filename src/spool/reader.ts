@@ -15,6 +15,7 @@ import type { Segments } from "./segments.ts";
 export interface ReaderState {
   readonly id: string;
   readonly epoch: string;
+  readonly pastEpochs: readonly string[];
   nextSequence(): number;
   rawBytes(): number;
   pressed(): boolean;
@@ -36,6 +37,7 @@ const filesMax = 6;
 export class Reader implements SpoolReader {
   readonly id: string;
   readonly epoch: string;
+  readonly pastEpochs: readonly string[];
   readonly #doors: Doors;
   readonly #segments: Segments;
   readonly #quarantine: Quarantine;
@@ -45,6 +47,7 @@ export class Reader implements SpoolReader {
   constructor(doors: Doors, segments: Segments, quarantine: Quarantine, state: ReaderState) {
     this.id = state.id;
     this.epoch = state.epoch;
+    this.pastEpochs = state.pastEpochs;
     this.#doors = doors;
     this.#segments = segments;
     this.#quarantine = quarantine;

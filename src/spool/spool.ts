@@ -57,6 +57,8 @@ export interface Spool extends SpoolWriter {
   readonly layout: Layout;
   /** Sinks that had a journal in this spool. */
   readonly sinksKnown: readonly string[];
+  /** It was not made now, and which sinks it had was lost: any of them may have had a journal. */
+  readonly sinksForgotten: boolean;
   /** Makes the list durable, once each has its journal. Rejects with Fault `spool_unusable` (never). */
   noteSinks(names: readonly string[]): Promise<void>;
   /** What `source` has committed, by key. */
@@ -104,6 +106,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
 class OpenSpool implements Spool {
   readonly reader: Reader;
   readonly layout: Layout;
+  readonly sinksForgotten: boolean;
   readonly #options: SpoolOptions;
   readonly #lock: Disposable;
   readonly #positions: Positions;
@@ -138,6 +141,7 @@ class OpenSpool implements Spool {
     this.#checkpointPath = recovered.checkpointPath;
     this.#quarantine = quarantine;
     this.#identity = identity.file;
+    this.sinksForgotten = identity.sinksForgotten;
     const segments = new Segments(doors.disk, layout.segments, (segment, at, length) => quarantine.keep(segment, at, length, "spool_block_corrupt"));
     for (const segment of recovered.segments) segments.add(segment);
     this.#segments = segments;
@@ -175,6 +179,7 @@ class OpenSpool implements Spool {
     this.reader = new Reader(doors, segments, quarantine, {
       id: identity.id,
       epoch: identity.epoch,
+      pastEpochs: identity.pastEpochs,
       nextSequence: () => this.#writer.tail.nextSequence,
       rawBytes: () => this.#writer.tail.rawBytes,
       pressed: () => space.pressed(),

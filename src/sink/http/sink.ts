@@ -9,7 +9,7 @@
  * - Every answer has a verdict (fault.ts): 400, 413 and 422 are poison, everything else is kept until it is taken.
  * - A 409 of a logferry is compared: exactly this batch is delivered, anything else is forked.
  */
-import type { Batch, Json, Receipt, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
+import type { Batch, Json, Receipt, Received, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
 import { Fault } from "../../core/fault.ts";
 import type { NetworkAnswer } from "../../core/network.ts";
 import { orAborted, type Signals } from "../../core/signals.ts";
@@ -19,6 +19,7 @@ import { check } from "./check.ts";
 import { schema, type Config } from "./config.ts";
 import { refused } from "./fault.ts";
 import { Receiver, receiverOf } from "./receiver.ts";
+import { receivedOf } from "./received.ts";
 import { Requester } from "./request.ts";
 
 export const http: SinkKind<Config> = {
@@ -101,6 +102,18 @@ class HttpSink implements Sink {
     this.#receiver.seen(id);
   }
 
+  /** Another logferry is asked what it has of this spool and sink; any other receiver cannot tell. */
+  async received(epochs: readonly string[], kill: AbortSignal): Promise<Received | undefined> {
+    const { spoolId, name, doors } = this.#context;
+    const answer = await this.#requester.send("OPTIONS", { "Logferry-Held": [spoolId, name].map(encodeURIComponent).join("/") }, undefined, kill);
+    if (answer.status === 200) return receivedOf(answer.text, epochs);
+    // 404, 405, 501 and the like are answers of one that takes records and knows no more.
+    const mayPass = answer.status >= 500 && answer.status !== 501;
+    if (mayPass || [401, 403, 408, 425, 429].includes(answer.status))
+      throw refused(answer, `ask ${this.#requester.place} what it has`, doors.clock.now());
+    return undefined;
+  }
+
   #headers(batch: Batch): Record<string, string> {
     const { spoolId } = this.#context;
     const first = batch.ranges[0]?.[0] ?? 0;
@@ -119,6 +132,7 @@ class HttpSink implements Sink {
     return {
       "Logferry-Batch": [spoolId, batch.epoch, name, batch.lane, String(batch.number)].map(encodeURIComponent).join("/"),
       "Logferry-Digest": `sha256:${batch.digest}`,
+      ...(batch.low === undefined ? {} : { "Logferry-Low": String(batch.low) }),
     };
   }
 }

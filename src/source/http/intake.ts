@@ -19,7 +19,7 @@ import { checkDigest, decode, encodingOf, readBody } from "./body.ts";
 import { Budget, type Lease } from "./budget.ts";
 import type { HttpConfig } from "./config.ts";
 import { contentOf, typeOf, type Content } from "./content.ts";
-import { Lanes, parseBatch } from "./lane.ts";
+import { Lanes, parseBatch, parseExtent, parseSender } from "./lane.ts";
 import { hasMoreLines, pieces } from "./pieces.ts";
 import type { Sender, Tokens } from "./token.ts";
 
@@ -97,6 +97,8 @@ export class Intake {
     }
     const sender = await this.#tokens.senderOf(request.headers.get("authorization"));
     if (sender === undefined) return refuseToken(request.headers.has("authorization"));
+    const asked = request.method === "OPTIONS" ? parseSender(request.headers.get("logferry-held") ?? "") : undefined;
+    if (asked !== undefined) return this.#lanes.heldOf(sender.name, asked);
     if (request.method === "OPTIONS") return new Response(null, { status: 204, headers: { Allow: "POST, OPTIONS, GET, HEAD" } });
     using lease = this.#budget.lease();
     return await this.#receive(request, sender, lease);
@@ -138,7 +140,7 @@ export class Intake {
     const emit = this.#emit;
     if (emit === undefined) return notReady();
     const store = (position?: PositionDelta): Promise<void> => this.#store(emit, content, sender, position);
-    const taken = batch === undefined ? store().then(noContent) : this.#lanes.take(sender.name, batch, digest, store);
+    const taken = batch === undefined ? store().then(noContent) : this.#lanes.take(sender.name, batch, digest, store, parseExtent(headers, batch));
     this.#storing++;
     const answer = taken.catch((cause: unknown) => this.#refusalOf(cause, content));
     lease.holdFor(answer);

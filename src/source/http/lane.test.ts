@@ -21,12 +21,14 @@ interface Batch {
 function post(
   receiver: Receiver,
   { epoch = epochs[0], number, text = `${epoch}/${number}`, lane = "0", sink = "central", token }: Batch,
+  more: Record<string, string> = {},
 ): Promise<Response> {
   return receiver.post(`${text}\n`, {
     "Content-Type": "text/plain",
     "Logferry-Batch": [spool, epoch, sink, lane, String(number)].map(encodeURIComponent).join("/"),
     "Logferry-Digest": `sha256:${createHash("sha256").update(`${text}\n`).digest("hex")}`,
     ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+    ...more,
   });
 }
 
@@ -167,4 +169,34 @@ test("lanes not seen for 30 days are forgotten, the others are not", async () =>
   expect([...third.store.positions.keys()][0]).toEndWith("/new");
   expect(await status(third, { number: 1, lane: "new" })).toBe(204);
   expect(await status(third, { number: 1, lane: "old" })).toBe(409);
+});
+
+test("who has lost its journal is told what it has brought: what is not below its low, batch by batch", async () => {
+  await using receiver = await startReceiver();
+  const bring = async (number: number, first: number, last: number, low: number, lane = "0"): Promise<number> => {
+    const key = `${spool.slice(0, 16)}-${epochs[0]}-${first}-${last}`;
+    const headers = { "Idempotency-Key": key, "Logferry-Low": String(low) };
+    return (await post(receiver, { number, lane }, headers)).status;
+  };
+  const held = async (sink = "central"): Promise<unknown> => {
+    const answer = await fetch(receiver.url, { method: "OPTIONS", headers: { "Logferry-Held": `${spool}/${sink}` } });
+    return ((await answer.json()) as { lanes: unknown }).lanes;
+  };
+  expect(await held()).toEqual([]);
+  expect(await bring(0, 0, 9, 0)).toBe(204);
+  expect(await bring(1, 10, 19, 10)).toBe(204);
+  expect(await bring(2, 30, 39, 20)).toBe(204);
+  expect(await bring(0, 20, 29, 20, "1")).toBe(204);
+  const lane = (low: number, ...had: [number, number][]) => ({ epoch: epochs[0], low, had: had.map(([first, last]) => [epochs[0], first, last]) });
+  expect(await held()).toEqual([lane(20, [30, 39]), lane(20, [20, 29])]);
+  expect(await held("another")).toEqual([]);
+  // Touching ones are one; of more than 16 the oldest are left out, and that is said, until the sender is done with them.
+  for (let n = 0; n < 17; n++) expect(await bring(3 + n, 100 + n * 10, 104 + n * 10, 20)).toBe(204);
+  expect(await held()).toMatchObject([{ low: 20, cut: 104 }, {}]);
+  expect(await bring(20, 265, 280, 106)).toBe(204);
+  const [first] = (await held()) as [{ cut?: number; had: unknown[] }];
+  expect({ cut: first.cut, newest: first.had.at(-1), count: first.had.length }).toEqual({ cut: undefined, newest: [epochs[0], 260, 280], count: 16 });
+  // One that does not say where it is: of its lane nothing can be told any more.
+  expect((await post(receiver, { number: 21 })).status).toBe(204);
+  expect(await held()).toMatchObject([{ epoch: epochs[0], had: [] }, {}]);
 });

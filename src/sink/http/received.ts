@@ -1,0 +1,44 @@
+/**
+ * What another logferry says it has taken from this sink, believed as far as it is of this spool's own history.
+ *
+ *     {"lanes":[{"epoch":"0badcafe","low":17,"cut":3,"had":[["0badcafe",20,25]]}]}
+ *
+ * `low`: all records of this sink below it had arrived somewhere when the lane's last batch was sent, in `epoch`. `had`: first and last
+ * sequence of batches since, each with its epoch; up to `cut` some were left out. A spool that was rolled back or copied does not know
+ * the epochs of its other life: what they brought are other records under the same sequences.
+ */
+import * as v from "valibot";
+import type { Range, Received } from "../../core/contract.ts";
+
+const sequence = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const lanesOf = v.object({
+  lanes: v.array(
+    v.object({
+      epoch: v.string(),
+      low: v.optional(sequence),
+      cut: v.optional(sequence),
+      had: v.array(v.tuple([v.string(), sequence, sequence])),
+    }),
+  ),
+});
+
+/** Undefined when it is no such answer. `epochs` are those this spool has had. */
+export function receivedOf(text: string, epochs: readonly string[]): Received | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const parsed = v.safeParse(lanesOf, json);
+  if (!parsed.success) return undefined;
+  const { lanes } = parsed.output;
+  const trusted = lanes.filter(({ epoch, low }) => low !== undefined && epochs.includes(epoch));
+  const low = Math.max(0, ...trusted.map((lane) => lane.low ?? 0));
+  const had = lanes.flatMap((lane) => lane.had);
+  const ours = had.filter(([epoch, first, last]) => epochs.includes(epoch) && first <= last);
+  const ranges = ours.map(([, first, last]): Range => [first, last]).sort((a, b) => a[0] - b[0]);
+  // What lies below `low` is accounted for, whoever brought it.
+  const exact = trusted.length > 0 && ours.length === had.length && lanes.every(({ cut = -1 }) => cut < low);
+  return { low, ranges, exact };
+}
