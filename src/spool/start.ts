@@ -13,6 +13,7 @@ import type { Log } from "../core/log.ts";
 import { openIdentity, readIdentity, type Identity } from "./identity.ts";
 import { layoutOf, type Layout } from "./layout.ts";
 import type { TakeLock } from "./lock.ts";
+import { patientDisk } from "./patient.ts";
 import { Quarantine, type Damage } from "./quarantine.ts";
 import { recover, type Recovered } from "./recover.ts";
 
@@ -48,9 +49,10 @@ export async function start(options: StartOptions): Promise<Started> {
   const quarantine = new Quarantine({ disk, clock, board, dir: layout.quarantine, segmentsDir: layout.segments, over: kill });
   try {
     // Before anything is mended: what a later version wrote is not to be touched.
-    const found = await readIdentity(disk, layout.identity);
+    const patient = patientDisk(disk, clock);
+    const found = await readIdentity(patient, layout.identity);
     await quarantine.open();
-    const recovered = await recover(doors, layout, quarantine);
+    const recovered = await recover({ ...doors, disk: patient }, layout, quarantine);
     if (found === "damaged") await quarantine.keepWhole(layout.identity, identityDamage(layout.identity));
     const stored = found === "damaged" ? undefined : found;
     const identity = await openIdentity(doors, layout, { stored, machineId, writer, known: recovered.knownId });
