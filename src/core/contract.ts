@@ -183,7 +183,7 @@ export interface SpoolReader {
   /** The oldest sequence held, and the one after the newest durable one. */
   firstSequence(): number;
   nextSequence(): number;
-  /** Up to `limit` pieces from the one that holds `sequence` on; empty when there is nothing (yet). */
+  /** Up to `limit` pieces from the one that holds `sequence` on; empty when there is nothing (yet). Rejects with Fault `spool_read_failed` (later). */
   pieces(sequence: number, limit: number): Promise<Piece[]>;
   /** Resolves once `nextSequence() > sequence`, or when a signal is aborted. */
   grown(sequence: number, ...signals: AbortSignal[]): Promise<void>;

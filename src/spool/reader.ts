@@ -7,10 +7,10 @@
 import type { DiskFile } from "../core/disk.ts";
 import type { Doors } from "../core/doors.ts";
 import type { FrameRef, Piece, SpoolReader } from "../core/contract.ts";
-import { Fault } from "../core/fault.ts";
+import { errnoOf, Fault } from "../core/fault.ts";
 import { readFully } from "./scan.ts";
 import type { Quarantine } from "./quarantine.ts";
-import type { Segments } from "./segments.ts";
+import type { Segment, Segments } from "./segments.ts";
 
 export interface ReaderState {
   readonly id: string;
@@ -77,7 +77,7 @@ export class Reader implements SpoolReader {
         continue;
       }
       if (segment === undefined) break;
-      const index = await this.#segments.index(segment);
+      const index = await this.#index(segment);
       const before = at;
       for (let i = indexOf(index, at); i < index.length && pieces.length < limit; i++) {
         const piece = index[i] as Piece;
@@ -102,13 +102,7 @@ export class Reader implements SpoolReader {
     } catch (cause) {
       void this.#forget(frame.segment);
       if (this.#segments.find(frame.firstSequence)?.number !== frame.segment) throw droppedFault(path, frame);
-      throw new Fault({
-        code: "spool_read_failed",
-        retry: "later",
-        message: `read segment ${path}`,
-        hint: "check the disk and the kernel log; it is tried again until it works",
-        cause,
-      });
+      throw readFault(path, cause);
     }
     if (length === bytes.byteLength && Bun.hash.crc32(bytes) === frame.crc) return bytes;
     await this.#quarantine.keep(frame.segment, frame.offset, frame.payloadBytes);
@@ -140,6 +134,15 @@ export class Reader implements SpoolReader {
   async close(): Promise<void> {
     const files = [...this.#files.keys()];
     await Promise.all(files.map((number) => this.#forget(number)));
+  }
+
+  async #index(segment: Segment): Promise<readonly Piece[]> {
+    try {
+      return await this.#segments.index(segment);
+    } catch (cause) {
+      if (errnoOf(cause) === undefined) throw cause;
+      throw readFault(this.#segments.path(segment.number), cause);
+    }
   }
 
   async #read(frame: FrameRef, bytes: Uint8Array): Promise<number> {
@@ -180,6 +183,16 @@ async function release(held: Held): Promise<void> {
   } catch {
     // it could not be opened, or is closed already: nothing to free
   }
+}
+
+function readFault(path: string, cause: unknown): Fault {
+  return new Fault({
+    code: "spool_read_failed",
+    retry: "later",
+    message: `read segment ${path}`,
+    hint: "check the disk and the kernel log; it is tried again until it works",
+    cause,
+  });
 }
 
 function droppedFault(path: string, { firstSequence, records }: FrameRef): Fault {
