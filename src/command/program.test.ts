@@ -56,7 +56,7 @@ test("a fault of a command is a message and a hint, with exit 1", async () => {
   await using dir = await scratch();
   const { exit, err } = await call("spool", "ls", "--dir", dir.path);
   expect(exit).toBe(1);
-  expect(err).toBe(`logferry: open spool ${dir.path}: there is none\nName the folder with --dir, or the configuration with --config.\n`);
+  expect(err).toBe(`logferry: open spool ${dir.path}: there is none\nname the folder with --dir, or the configuration with --config\n`);
 });
 
 /** `run` with a right configuration and an agent of the test. */
