@@ -58,7 +58,7 @@ export async function inScratch<T>(plan: Plan, use: (folder: string) => Promise<
 export function configured(
   plan: Plan,
   folder: string,
-  parts: { sources: object; sinks: object },
+  parts: { sources: object; sinks: object; spool?: object },
   ...options: string[]
 ): { command: string[]; control: number; log: string } {
   const control = freePort();

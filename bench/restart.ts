@@ -33,7 +33,7 @@ interface Restart {
 }
 
 async function measure(plan: Plan, name: string, shape: Shape | undefined): Promise<Restart> {
-  return await inScratch(plan, async (scratch) => {
+  return inScratch(plan, async (scratch) => {
     const made = join(scratch, "made");
     mkdirSync(made);
     plan.note(`making: ${name}`);

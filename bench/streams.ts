@@ -49,7 +49,7 @@ function bodies(lines: readonly string[], sets: number, run: number): Buffer[] {
 }
 
 async function measure(plan: Plan, lines: readonly string[], sets: number, run: number): Promise<Streams> {
-  return await inScratch(plan, async (folder) => {
+  return inScratch(plan, async (folder) => {
     const posted = bodies(lines, sets, run);
     const raw = posted.reduce((sum, body) => sum + body.byteLength, 0);
     const { command, control, log } = configured(plan, folder, {

@@ -57,8 +57,8 @@ interface Open extends OpenFrame {
 /** Frames below this cost ratio and headers: several of them in one group are mixed. */
 const smallBytes = 64 * 1024;
 const smallMax = 4;
-/** Worth writing however small each stream's part of it: the more of a stream lies together, the better it compresses. */
-const groupFullBytes = 6 * 1024 * 1024;
+/** Worth writing however small each stream's part of it: senders that wait for their answer bring no more until it is written. */
+const groupFullBytes = 2 * 1024 * 1024;
 /** Streams kept apart while a group gathers, 4 KiB each at least; beyond, records are mixed in the order they come. */
 const streamsApart = 4096;
 

@@ -8,7 +8,7 @@ import { until } from "../../test/support/until.ts";
 
 const segmentBytes = 4096;
 
-/** A spool of more than 600 segments as a kill leaves it, in a folder of its own: its table is there, and lacks the newest. */
+/** A spool of `count` segments: its table is there, and lacks the newest. */
 async function many(count: number): Promise<{ rig: SpoolRig; records: string[] }> {
   const rig = await SpoolRig.open({ segmentBytes });
   const records: string[] = [];
@@ -34,7 +34,9 @@ function counting(): { disk: Disk; opened: () => number } {
   return { disk, opened: () => opened };
 }
 
+/** A copy of the folder, once nothing is being written in it any more. */
 const copied = async (rig: SpoolRig): Promise<string> => {
+  await rig.close();
   const dir = `${rig.dir}-copy`;
   await cp(rig.dir, dir, { recursive: true });
   return dir;
@@ -57,10 +59,10 @@ test("a table of other segments under the same numbers, a torn one and none are 
   const { rig, records } = await many(300);
   await using _ = rig;
   const other = await many(300);
-  await using __ = other.rig;
+  await using kept = other.rig;
   const dir = await copied(rig);
   const tables = [
-    () => cp(`${other.rig.dir}/segments.table`, `${dir}/segments.table`),
+    () => cp(`${kept.dir}/segments.table`, `${dir}/segments.table`),
     async () => Bun.write(`${dir}/segments.table`, (await Bun.file(`${rig.dir}/segments.table`).text()).slice(0, -9)),
     () => rm(`${dir}/segments.table`),
   ];

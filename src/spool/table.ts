@@ -45,7 +45,7 @@ export async function readTable(disk: Disk, path: string): Promise<Map<number, R
   if (!Array.isArray(values) || !values.every((value) => typeof value === "number")) return rows;
   let previous: Row | undefined;
   for (let at = 0; at + rowLength <= values.length; at += rowLength) {
-    const [number = 0, bytes = 0, firstSequence = 0, firstGroup = 0, rawBefore = 0, minMs = 0] = values.slice(at, at + rowLength) as number[];
+    const [number = 0, bytes = 0, firstSequence = 0, firstGroup = 0, rawBefore = 0, minMs = 0] = values.slice(at, at + rowLength);
     previous = { number, bytes, firstSequence, firstGroup, rawBefore, minMs, previous };
     rows.set(number, previous);
   }
