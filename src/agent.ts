@@ -18,7 +18,7 @@ import { createMeter, type Meter } from "./core/meter.ts";
 import { Buffers } from "./core/pool.ts";
 import type { Signals } from "./core/signals.ts";
 import { version } from "./core/version.ts";
-import { Journal } from "./sink/journal.ts";
+import { keepClaim } from "./sink/claim.ts";
 import type { SinkRunner } from "./sink/deliver.ts";
 import { openSinkOrHold } from "./sink/hold.ts";
 import { streamFields } from "./sink/partition.ts";
@@ -98,7 +98,7 @@ async function openStages(config: Config, doors: Doors, log: Log, once: boolean,
   try {
     // One that is configured no more and whose journal is gone is nobody's concern any more.
     await spool.noteSinks(spool.sinksKnown.filter((name) => names.includes(name) || left.includes(name)));
-    for (const name of left) await keepClaim(stages, name);
+    for (const name of left) await keepClaimOf(stages, name);
     for (const name of names) await addSink(stages, name);
     addSources(stages, once);
     for (const source of stages.sources) await source.open();
@@ -156,17 +156,9 @@ async function openView(stages: Stages, once: boolean): Promise<{ view: AgentVie
 }
 
 /** A sink taken out of the configuration holds what it had not delivered; one whose journal cannot be read holds everything. */
-async function keepClaim({ doors, log, spool }: Stages, name: string): Promise<void> {
+async function keepClaimOf({ doors, log, spool }: Stages, name: string): Promise<void> {
   try {
-    const journal = await Journal.open({
-      path: `${spool.layout.sinks}/${name}.journal`,
-      sink: name,
-      spoolId: spool.reader.id,
-      doors,
-      onFault: () => {},
-    });
-    spool.reader.claim(name, Math.min(journal.ledger.low, spool.reader.nextSequence()));
-    await journal.close();
+    await keepClaim(name, `${spool.layout.sinks}/${name}.journal`, spool.reader, doors);
   } catch (cause) {
     log.warn("journal of a sink that is not configured cannot be read", { component: `sinks.${name}`, cause: describe(cause) });
   }

@@ -49,7 +49,7 @@ export interface SinkRunner extends AsyncDisposable {
 const passedMs = 5000;
 
 /**
- * Opens the journal and the sink, and claims what it has not delivered. Rejects with a Fault: `journal_unreadable`,
+ * Opens the journal and the sink; what it has not delivered is claimed once the journal is on the medium for sure. Rejects with a Fault: `journal_unreadable`,
  * `journal_damaged`, `journal_format_unknown`, `journal_no_space`, `journal_write_failed` (only for a sink that is new), or what `kind.open` says.
  */
 export async function openSink<Config>(options: SinkOptions<Config>): Promise<SinkRunner> {
@@ -65,9 +65,11 @@ export async function openSink<Config>(options: SinkOptions<Config>): Promise<Si
   });
   try {
     if (journal.damaged > 0) scores.journalDamaged(journalPath, journal.damaged);
-    if (journal.isNew) await journal.create(delivery.start === "now" ? reader.nextSequence() : reader.firstSequence());
-    // The journal is not ahead of the spool unless the spool has lost its end; then `run` says so and rewinds.
-    reader.claim(name, Math.min(journal.ledger.low, reader.nextSequence()));
+    if (journal.isNew) {
+      await journal.create(delivery.start === "now" ? reader.nextSequence() : reader.firstSequence());
+      reader.claim(name, journal.ledger.low);
+    }
+    // Of an earlier process's journal nobody knows what of it is on the medium: `run` writes it anew, and claims then.
     return new Runner(options, delivery, journal, await kind.open(config, context), scores);
   } catch (cause) {
     await journal.close();
@@ -139,6 +141,7 @@ class Runner<Config> implements SinkRunner {
       entries.push({ kind: "rewound", next: reader.nextSequence() });
     }
     await this.#journal.append(...entries);
+    this.#claim();
     this.#nextId = ledger.nextId;
     for (const plan of ledger.plans.values()) this.#lanes.add(plan);
     this.#planner = new Planner({
