@@ -117,7 +117,7 @@ function text(outcomes: ReadonlyMap<string, Outcome>): string {
       ends.push(`${name}: could not be compared: ${code}: ${describe(outcome.fault)}${hint === undefined ? "" : `\n  ${hint}`}`);
     } else if ("skipped" in outcome) ends.push(`${name}: left out: ${outcome.skipped}`);
     else {
-      for (const { code, object, message } of outcome.findings) rows.push([name, code, excerpt(object, 200), excerpt(message, 300)]);
+      for (const { what, object, message } of outcome.findings) rows.push([name, what, excerpt(object, 200), excerpt(message, 300)]);
       ends.push(endOf(name, outcome));
     }
   }
@@ -127,7 +127,7 @@ function text(outcomes: ReadonlyMap<string, Outcome>): string {
 
 /** What was compared, and how it came out. */
 function endOf(name: string, { findings, objects, bytes, compared, records, older, spoolRecords }: Audit): string {
-  const counts = Object.entries(countFindings(findings)).map(([code, count]) => `${humanCount(count)} ${code.replaceAll("_", " ")}`);
+  const counts = Object.entries(countFindings(findings)).map(([what, count]) => `${humanCount(count)} ${what.replaceAll("_", " ")}`);
   const rest = older === 0 ? "" : `, ${humanCount(older)} from before what the journal remembers by their sequences only`;
   const spool = spoolRecords === 0 ? "" : `; ${plural(spoolRecords, "record")} still in the spool found among them`;
   const compare = `${plural(objects, "object")} (${humanBytes(bytes)}) listed, ${humanCount(compared)} of them compared with the journal (${plural(records, "record")})${rest}${spool}`;

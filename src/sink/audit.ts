@@ -21,11 +21,11 @@ import type { Ledger } from "./ledger.ts";
 import { parseName, type ParsedName } from "./name.ts";
 import { subtract, union, within } from "./ranges.ts";
 
-export type FindingCode = "missing" | "extra" | "overlap" | "gap" | "wrong_size" | "wrong_content";
+export type Difference = "missing" | "extra" | "overlap" | "gap" | "wrong_size" | "wrong_content";
 
 /** One thing that does not agree. `object` is lane and name; of a gap, the lane, or `""` where it is that of none. */
 export interface AuditFinding {
-  readonly code: FindingCode;
+  readonly what: Difference;
   readonly object: string;
   readonly message: string;
 }
@@ -104,9 +104,9 @@ function missing({ delivered }: Ledger, found: ReadonlyMap<string, Found>): Audi
   return delivered.flatMap((each): AuditFinding[] => {
     const object = pathOf(each);
     const there = found.get(object);
-    if (there === undefined) return [{ code: "missing", object, message: `its ${each.records} records were delivered, and it is not there` }];
+    if (there === undefined) return [{ what: "missing", object, message: `its ${each.records} records were delivered, and it is not there` }];
     if (there.bytes === each.bytes) return [];
-    return [{ code: "wrong_size", object, message: `${each.bytes} bytes were delivered, ${there.bytes} are there` }];
+    return [{ what: "wrong_size", object, message: `${each.bytes} bytes were delivered, ${there.bytes} are there` }];
   });
 }
 
@@ -118,7 +118,7 @@ async function contents({ holdings, kill }: AuditOptions, { delivered }: Ledger,
       const held = found.get(pathOf(each));
       const said = held === undefined ? undefined : await holdings.describe(held, kill);
       if (said?.digest !== undefined && said.digest !== each.digest)
-        findings.push({ code: "wrong_content", object: pathOf(each), message: `its SHA-256 is ${said.digest}, ${each.digest} was delivered` });
+        findings.push({ what: "wrong_content", object: pathOf(each), message: `its SHA-256 is ${said.digest}, ${each.digest} was delivered` });
     }
   };
   await Promise.all(Array.from({ length: deepAtOnce }, work));
@@ -133,7 +133,7 @@ function extras(objects: readonly Found[], before: Ledger, after: Ledger): { ext
   return {
     older: unknown.length - extra.length,
     extra: extra.map((object) => ({
-      code: "extra",
+      what: "extra",
       object: pathOf(object),
       message: `it has a name of this spool, and the journal knows nothing of it: another copy of the spool, or another sink, wrote it`,
     })),
@@ -148,7 +148,7 @@ function overlaps(objects: readonly Found[]): AuditFinding[] {
     const before = furthest.get(object.lane);
     if (before !== undefined && before.parsed.last >= object.parsed.first) {
       const shared: Range = [object.parsed.first, Math.min(before.parsed.last, object.parsed.last)];
-      findings.push({ code: "overlap", object: pathOf(object), message: `${rangeText(shared)} are claimed by ${before.name} too` });
+      findings.push({ what: "overlap", object: pathOf(object), message: `${rangeText(shared)} are claimed by ${before.name} too` });
     }
     if (before === undefined || before.parsed.last < object.parsed.last) furthest.set(object.lane, object);
   }
@@ -190,7 +190,7 @@ async function compareSpool(
   const findings = [...gaps].flatMap(([lane, ranges]) =>
     ranges.slice(0, findingsMax).map((range): AuditFinding => {
       const message = `${rangeText(range)} of it lie in the spool and count as delivered, and no object there can have them`;
-      return { code: "gap", object: lane, message };
+      return { what: "gap", object: lane, message };
     }),
   );
   return { first: oldest, records, gaps: findings };
@@ -216,13 +216,13 @@ function between(objects: readonly Found[], end: number): AuditFinding[] {
   return subtract([[oldest.parsed.first, end - 1]], claimed)
     .slice(0, findingsMax)
     .map((range) => ({
-      code: "gap",
+      what: "gap",
       object: "",
       message: `${rangeText(range)} are in no object: given up or damaged before they were delivered, or their objects were removed`,
     }));
 }
 
 /** How many of each kind. */
-export function countFindings(findings: readonly AuditFinding[]): Partial<Record<FindingCode, number>> {
-  return Object.fromEntries([...Map.groupBy(findings, ({ code }) => code)].map(([code, members]) => [code, members.length]));
+export function countFindings(findings: readonly AuditFinding[]): Partial<Record<Difference, number>> {
+  return Object.fromEntries([...Map.groupBy(findings, ({ what }) => what)].map(([what, members]) => [what, members.length]));
 }

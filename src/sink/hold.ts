@@ -77,6 +77,7 @@ class HeldRunner<Config> implements SinkRunner {
   #ended = false;
   /** Met at the opening, and not looked into yet. */
   #met: Fault | undefined;
+  #asked = false;
 
   constructor(options: HoldOptions<Config>, fault: Fault) {
     this.#options = options;
@@ -130,8 +131,9 @@ class HeldRunner<Config> implements SinkRunner {
 
   /** Asks the far side and writes the new journal. Undefined once there is one. */
   async #rebuild(kill: AbortSignal): Promise<Fault | undefined> {
-    const { name, kind, config, context, reader } = this.#options;
-    context.log.info("the journal is made anew from what the far side has", { component: `sinks.${name}` });
+    const { kind, config, context, reader } = this.#options;
+    if (!this.#asked) context.log.info("the journal is made anew from what the far side has");
+    this.#asked = true;
     try {
       await using sink = await kind.open(config, context);
       const arrived = await findArrived(sink, reader, context, kill);

@@ -16,7 +16,7 @@ const text = (from: number, to: number): string =>
 interface Answer {
   sinks: Record<
     string,
-    { objects: number; compared: number; records: number; older: number; spool_records: number; findings: { code: string; object: string }[] }
+    { objects: number; compared: number; records: number; older: number; spool_records: number; findings: { what: string; object: string }[] }
   >;
 }
 
@@ -68,7 +68,7 @@ async function verify(config: string, ...more: string[]): Promise<{ code: number
   return { code, sinks: (JSON.parse(stdout) as Answer).sinks };
 }
 
-const codes = (sinks: Answer["sinks"], name: string): string[] => (sinks[name]?.findings ?? []).map(({ code }) => code);
+const differences = (sinks: Answer["sinks"], name: string): string[] => (sinks[name]?.findings ?? []).map(({ what }) => what);
 
 test("as delivered all agrees, and the last line says what was compared", async () => {
   const { config, lake, home } = await delivered("fine");
@@ -107,18 +107,18 @@ test("what is missing, cut, changed, put there or copied is found, in the folder
     await rm(first);
     const gone = await verify(config, "--sink", name);
     expect(gone.code).toBe(1);
-    expect(codes(gone.sinks, name).toSorted()).toEqual(["gap", "missing"]);
+    expect(differences(gone.sinks, name).toSorted()).toEqual(["gap", "missing"]);
     await rename(`${first}.kept`, first);
 
     await cp(second, dir.join("kept"));
     await truncate(second, 100);
-    expect(codes((await verify(config, "--sink", name)).sinks, name)).toEqual(["wrong_size"]);
+    expect(differences((await verify(config, "--sink", name)).sinks, name)).toEqual(["wrong_size"]);
     await cp(dir.join("kept"), second);
 
     // Of another epoch: what a copy of the spool would write.
     const extra = third.replace(/-[0-9a-f]{8}-(\d{20}-)/, "-0badcafe-$1");
     await cp(third, extra);
-    expect(codes((await verify(config, "--sink", name)).sinks, name).toSorted()).toEqual(["extra", "overlap"]);
+    expect(differences((await verify(config, "--sink", name)).sinks, name).toSorted()).toEqual(["extra", "overlap"]);
     await rm(extra);
     // Names of other spools are none of its business.
     await cp(third, join(dirname(third), `other-0123456789abcdef-0badcafe-${"0".repeat(20)}-${"9".repeat(10).padStart(20, "0")}.ndjson.zst`));
@@ -130,7 +130,7 @@ test("what is missing, cut, changed, put there or copied is found, in the folder
   await writeFile(join(lake, first), bytes);
   expect((await verify(config)).code).toBe(0);
   const deep = await verify(config, "--deep");
-  expect({ code: deep.code, found: codes(deep.sinks, "lake") }).toEqual({ code: 1, found: ["wrong_content"] });
+  expect({ code: deep.code, found: differences(deep.sinks, "lake") }).toEqual({ code: 1, found: ["wrong_content"] });
 }, 120_000);
 
 test("beside a running instance nothing is taken for extra or missing, and nothing is written", async () => {
@@ -141,7 +141,7 @@ test("beside a running instance nothing is taken for extra or missing, and nothi
   for (let round = 4; round < 12; round++) {
     await appendFile(log, text(round * lines, (round + 1) * lines));
     const { code, sinks } = await verify(config);
-    expect({ code, lake: codes(sinks, "lake"), bucket: codes(sinks, "bucket") }).toEqual({ code: 0, lake: [], bucket: [] });
+    expect({ code, lake: differences(sinks, "lake"), bucket: differences(sinks, "bucket") }).toEqual({ code: 0, lake: [], bucket: [] });
   }
   await until(
     async () => Object.values((await running.status()).sinks).every((sink) => sink.delivered_sequence === 12 * lines - 1),
