@@ -14,7 +14,8 @@
  * After a change of `partition`, `from` or `prefix`, what was shipped before it is looked for where it would go now.
  */
 import type { Compress } from "../core/compress.ts";
-import type { Delivery, FrameRef, Held, Holdings, Range, SpoolReader } from "../core/contract.ts";
+import type { Delivery, FrameRef, Range, SpoolReader } from "../core/contract.ts";
+import type { Held, Holdings } from "../core/holdings.ts";
 import { Assigner } from "./assign.ts";
 import { RecordsGone } from "./encode.ts";
 import type { Ledger } from "./ledger.ts";

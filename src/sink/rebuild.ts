@@ -12,7 +12,8 @@
  * - Where objects lie, the new journal's plans are made in an epoch of their own: no name of before is used again. A receiver
  *   refuses a number it had, and would not be believed for an epoch that the spool does not know.
  */
-import type { Held, Range, Sink, SinkContext, SpoolReader } from "../core/contract.ts";
+import type { Range, Sink, SinkContext, SpoolReader } from "../core/contract.ts";
+import type { Held } from "../core/holdings.ts";
 import { Fault } from "../core/fault.ts";
 import { BodyDamaged, expand, LineHashes } from "./expand.ts";
 import type { Delivered, Entry } from "./ledger.ts";

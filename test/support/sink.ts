@@ -2,7 +2,8 @@
 import { gunzipSync } from "node:zlib";
 import { zstdDecompressSync } from "bun";
 import * as v from "valibot";
-import type { Batch, Delivery, Holdings, Receipt, Received, Sink, SinkKind } from "../../src/core/contract.ts";
+import type { Batch, Delivery, Receipt, Sink, SinkKind } from "../../src/core/contract.ts";
+import type { Holdings, Received } from "../../src/core/holdings.ts";
 import { orAborted, type Signals } from "../../src/core/signals.ts";
 
 export interface Arrived {

@@ -4,7 +4,7 @@
  * Folders and files that begin with a dot are passed over (what is being written begins with one), symbolic links are not
  * followed. Memory: the names of the folders on the way down, and of one folder whole.
  */
-import type { Held, Holdings } from "../../core/contract.ts";
+import type { Held, Holdings } from "../../core/holdings.ts";
 import type { Disk } from "../../core/disk.ts";
 import { errnoOf, Fault } from "../../core/fault.ts";
 import { classify } from "./fault.ts";

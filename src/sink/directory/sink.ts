@@ -11,7 +11,8 @@
  */
 import { dirname, join } from "node:path";
 import * as v from "valibot";
-import type { Batch, CheckContext, Finding, Holdings, Receipt, Sink, SinkKind } from "../../core/contract.ts";
+import type { Batch, CheckContext, Finding, Receipt, Sink, SinkKind } from "../../core/contract.ts";
+import type { Holdings } from "../../core/holdings.ts";
 import type { Disk, DiskFile } from "../../core/disk.ts";
 import { errnoOf, Fault } from "../../core/fault.ts";
 import { makeDurable } from "../../core/folder.ts";

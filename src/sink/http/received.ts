@@ -8,7 +8,8 @@
  * the epochs of its other life: what they brought are other records under the same sequences.
  */
 import * as v from "valibot";
-import type { Range, Received } from "../../core/contract.ts";
+import type { Range } from "../../core/contract.ts";
+import type { Received } from "../../core/holdings.ts";
 
 const sequence = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const lanesOf = v.object({

@@ -9,7 +9,8 @@
  * - Every answer has a verdict (fault.ts): 400, 413 and 422 are poison, everything else is kept until it is taken.
  * - A 409 of a logferry is compared: exactly this batch is delivered, anything else is forked.
  */
-import type { Batch, Json, Receipt, Received, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
+import type { Batch, Json, Receipt, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
+import type { Received } from "../../core/holdings.ts";
 import { Fault } from "../../core/fault.ts";
 import type { NetworkAnswer } from "../../core/network.ts";
 import { orAborted, type Signals } from "../../core/signals.ts";

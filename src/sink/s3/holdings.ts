@@ -2,7 +2,7 @@
  * What a bucket has below the prefix of an `s3` sink: listed page by page, every time. Takes s3:ListBucket, and s3:GetObject for
  * what is looked at or read; a fault names the one that is missing.
  */
-import type { Held, Holdings } from "../../core/contract.ts";
+import type { Held, Holdings } from "../../core/holdings.ts";
 import { Fault } from "../../core/fault.ts";
 import type { Store } from "./client.ts";
 import type { Config } from "./config.ts";

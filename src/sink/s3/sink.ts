@@ -4,7 +4,8 @@
  * Promises what upload.ts does about a delivery, and about everything else that every answer has a code, a verdict (later or
  * denied, never poison) and a hint (fault.ts). The SDK is loaded when the first S3 sink is opened, not before.
  */
-import type { Batch, Holdings, Receipt, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
+import type { Batch, Receipt, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
+import type { Holdings } from "../../core/holdings.ts";
 import { Fault } from "../../core/fault.ts";
 import { orAborted, type Signals } from "../../core/signals.ts";
 import { deliveryOf } from "../schema.ts";
