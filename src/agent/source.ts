@@ -7,6 +7,7 @@
 import type { Board } from "../core/board.ts";
 import type { Chunk, Emit, Source, SourceContext, SourceKind, SpoolWriter, StreamFields } from "../core/contract.ts";
 import type { Doors } from "../core/doors.ts";
+import type { LineKeys } from "../core/format.ts";
 import { excerpt, Fault } from "../core/fault.ts";
 import type { Meter } from "../core/meter.ts";
 import { backoffMs } from "../core/retry.ts";
@@ -15,7 +16,12 @@ import type { FullSourceStatus } from "../core/view.ts";
 import { createEncoder, type Encoded, type Encoder } from "../pipeline/encoder.ts";
 
 /** What an encoder had to mend: counted by code, since the records are there, but not as they came. */
-const oddities: readonly { count: "invalidUtf8" | "truncated" | "keptAsText" | "timeRejected"; code: string; message: string; hint: string }[] = [
+const oddities: readonly {
+  count: "invalidUtf8" | "truncated" | "keptAsText" | "timeRejected" | "mismatched" | "timeUnread" | "split";
+  code: string;
+  message: string;
+  hint: string;
+}[] = [
   {
     count: "invalidUtf8",
     code: "record_not_utf8",
@@ -40,12 +46,31 @@ const oddities: readonly { count: "invalidUtf8" | "truncated" | "keptAsText" | "
     message: "records say a time ten years back or a day ahead",
     hint: "they lie in the partition of the time they were read; check the sender's clock",
   },
+  {
+    count: "mismatched",
+    code: "record_not_in_format",
+    message: "lines are not in the format of their source",
+    hint: "they were kept as text in `message`; check `format`, or give such files a source of their own",
+  },
+  {
+    count: "timeUnread",
+    code: "record_time_unread",
+    message: "records hold no time that `timestamp` can read",
+    hint: "they have the time at which they were read; hold a line against `timestamp`",
+  },
+  {
+    count: "split",
+    code: "record_event_split",
+    message: "events of several lines were longer than a bound",
+    hint: "what was over is a record of its own; raise multiline.lines_max or bytes_max, or check the patterns",
+  },
 ];
 
 function countOddities(board: Board, component: string, encoded: Encoded, file: string | undefined): void {
   for (const { count, code, message, hint } of oddities) {
     const place = file === undefined ? "" : ` (${excerpt(file, 200)})`;
-    if (encoded[count] > 0) board.count(component, new Fault({ code, retry: "never", message: `${message}${place}`, hint }), encoded[count]);
+    const times = encoded[count] ?? 0;
+    if (times > 0) board.count(component, new Fault({ code, retry: "never", message: `${message}${place}`, hint }), times);
   }
 }
 
@@ -61,7 +86,7 @@ export interface SourceRunnerOptions {
 }
 
 /** Keys of any source's configuration that its encoder obeys. */
-interface EncoderKeys {
+interface EncoderKeys extends LineKeys {
   readonly labels?: Record<string, string>;
   readonly line_bytes_max?: number;
   readonly empty_lines?: "keep" | "skip";
@@ -90,6 +115,7 @@ export class SourceRunner {
       host: context.host,
       labels,
       fields,
+      keys: config as EncoderKeys,
       ...(line_bytes_max === undefined ? {} : { lineBytesMax: line_bytes_max }),
       ...(empty_lines === undefined ? {} : { emptyLines: empty_lines }),
     });
@@ -161,7 +187,7 @@ export class SourceRunner {
         encoded = this.#encoder.encode(chunk, frames);
       },
       this.name,
-      chunk.position,
+      chunk.flow === undefined ? chunk.position : () => encoded?.position,
     );
     const records = encoded?.records ?? 0;
     this.#records += records;

@@ -150,8 +150,8 @@ describe("keys", () => {
   });
 
   test("one that a later version brings is said to be that", () => {
-    expect(said(right.replace("include:", "multiline: x, include:"))).toEqual([
-      "2: sources.app.multiline: `multiline` is not in this version yet — take it out for now; CHANGELOG.md says when it comes",
+    expect(said(right.replace("include:", "steps: x, include:"))).toEqual([
+      "2: sources.app.steps: `steps` is not in this version yet — take it out for now; CHANGELOG.md says when it comes",
     ]);
     expect(mistakesOf(right.replace("type: file", "type: loki"))[0]).toMatchObject({ code: "config_not_yet", line: 2, path: "sources.app.type" });
   });

@@ -5,7 +5,7 @@
  * later version brings simply stops being asked for.
  */
 
-const everySource = ["fields", "format", "data_as", "multiline", "timestamp", "steps", "rate"];
+const everySource = ["fields", "steps", "rate"];
 const everySink = ["fields", "bytes_per_second", "required", "hold_bytes", "start", "codec", "batch", "retry", "concurrency"];
 
 const keys: Record<string, readonly string[]> = {

@@ -10,6 +10,7 @@
 import type { GenericSchema } from "valibot";
 import type { Board } from "./board.ts";
 import type { Doors } from "./doors.ts";
+import type { Flow } from "./flow.ts";
 import type { Holdings, Received } from "./holdings.ts";
 import type { Log } from "./log.ts";
 import type { Buffers } from "./pool.ts";
@@ -44,6 +45,8 @@ export interface Chunk {
   readonly sources?: ReadonlySet<string>;
   /** Committed in the same group as the records, whole or not at all. */
   readonly position?: PositionDelta;
+  /** Instead of `position`, where a record may go on in the next chunk: the pipeline then says what is covered. */
+  readonly flow?: Flow;
 }
 
 /**
@@ -139,8 +142,9 @@ export interface SpoolWriter {
   /**
    * Runs `write` as soon as there is room, strictly in the order of the calls; resolves when what it wrote and `delta` are durable.
    * All of it lands in one commit group. If `write` throws, it must have written nothing; the call rejects with what it threw.
+   * A `delta` that depends on what was written is a function: it is asked when `write` has returned.
    */
-  append(write: (frames: Frames) => void, source: string, delta?: PositionDelta): Promise<void>;
+  append(write: (frames: Frames) => void, source: string, delta?: PositionDelta | (() => PositionDelta | undefined)): Promise<void>;
 }
 
 // ── spool → sink ─────────────────────────────────────────────────────────────────────────────────────────────────

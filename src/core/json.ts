@@ -40,6 +40,9 @@ export class JsonScan {
   readonly host: Span = { start: -1, end: -1 };
   readonly source: Span = { start: -1, end: -1 };
   readonly labels: Span = { start: -1, end: -1 };
+  /** The value of the key the scan was made for. */
+  readonly value: Span = { start: -1, end: -1 };
+  readonly #keys: readonly Wanted[];
   #bytes: Uint8Array = new Uint8Array(0);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #end = 0;
@@ -50,6 +53,12 @@ export class JsonScan {
   #keyHash: number[] = [];
   #keyStart: number[] = [];
   #keyEnd: number[] = [];
+
+  /** Looks for `key` of the outermost object, `""` for none; without it, for those that make a record of ours. */
+  constructor(key?: string) {
+    const wanted = key === "" ? [] : [{ name: new TextEncoder().encode(JSON.stringify(key)), of: (scan: JsonScan) => scan.value }];
+    this.#keys = key === undefined ? ownKeys : wanted;
+  }
 
   /** The bytes that `scan` looks into; must be UTF-8. */
   use(bytes: Uint8Array): void {
@@ -75,7 +84,7 @@ export class JsonScan {
     this.reason = "";
     this.stumble = "";
     this.#end = end;
-    for (const span of [this.timestamp, this.host, this.source, this.labels, this.object]) span.start = span.end = -1;
+    for (const span of [this.timestamp, this.host, this.source, this.labels, this.value, this.object]) span.start = span.end = -1;
     this.#open.length = 0;
     this.#keyHash.length = this.#keyStart.length = this.#keyEnd.length = 0;
   }
@@ -315,9 +324,9 @@ export class JsonScan {
     return String(text).toUpperCase().toLowerCase();
   }
 
-  /** The span to fill for the key at `at` of the outermost object; undefined for any but the four. */
+  /** The span to fill for the key at `at` of the outermost object; undefined for any that is not looked for. */
   #nameAt(at: number): Span | undefined {
-    for (const { name, of } of ownKeys) {
+    for (const { name, of } of this.#keys) {
       let index = 0;
       while (index < name.length && this.#byte(at + index) === name[index]) index++;
       if (index < name.length) continue;
@@ -331,7 +340,13 @@ export class JsonScan {
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const simpleEscapes = [0x22, 0x5c, 0x2f, 0x62, 0x66, 0x6e, 0x72, 0x74];
-const ownKeys = [
+/** A key as it stands in JSON, and the span its value goes to. */
+interface Wanted {
+  readonly name: Uint8Array;
+  readonly of: (scan: JsonScan) => Span;
+}
+
+const ownKeys: readonly Wanted[] = [
   { name: new TextEncoder().encode('"timestamp"'), of: (scan: JsonScan) => scan.timestamp },
   { name: new TextEncoder().encode('"host"'), of: (scan: JsonScan) => scan.host },
   { name: new TextEncoder().encode('"source"'), of: (scan: JsonScan) => scan.source },

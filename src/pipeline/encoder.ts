@@ -9,9 +9,11 @@
  * Fields that carry nothing are left out. `timestamp` is when the chunk was read.
  */
 import { assert } from "../core/assert.ts";
-import type { Chunk, Frames, StreamFields } from "../core/contract.ts";
+import type { Chunk, Frames, PositionDelta, StreamFields } from "../core/contract.ts";
+import type { LineKeys } from "../core/format.ts";
 import { lineBytesMax as lineBytesDefault } from "../core/limits.ts";
 import { checkSource } from "./bound.ts";
+import { createFormatEncoder } from "./format/encoder.ts";
 import { FrameWriter } from "./frame.ts";
 import { fastestLoop } from "./kernel/kernel.ts";
 import { LineEncoder, type LinesOptions } from "./lines.ts";
@@ -30,6 +32,8 @@ export interface EncoderOptions {
   readonly lineBytesMax?: number;
   /** Default keep: an empty line is a record with an empty message. */
   readonly emptyLines?: "keep" | "skip";
+  /** What lines of text are; left out: plain ones. */
+  readonly keys?: LineKeys;
   /** Lines of text go by the fastest loop this machine can run (the default), or by the plain one: the same bytes. */
   readonly loop?: "fastest" | "plain";
 }
@@ -45,6 +49,14 @@ export interface Encoded {
   keptAsText: number;
   /** Records whose own time is too far from the read time to choose a partition. */
   timeRejected: number;
+  /** Lines that are not in their source's format, kept as text. */
+  mismatched?: number;
+  /** Records whose time could not be read in the line. */
+  timeUnread?: number;
+  /** Events ended by a bound. */
+  split?: number;
+  /** Of a chunk with a flow: what is to be committed with it. */
+  position?: PositionDelta | undefined;
   /** Time of the last record, wall milliseconds; undefined when there is none. */
   lastMs: number | undefined;
 }
@@ -69,15 +81,18 @@ export function createEncoder(options: EncoderOptions): Encoder {
     encodeRun: loop === "plain" ? encodeRun : fastestLoop(),
   };
   const ndjson = new NdjsonEncoder(lines, fields);
+  const formatted = options.keys === undefined ? undefined : createFormatEncoder(options.keys, lines);
   return {
     encode(chunk, frames) {
       const writer = new FrameWriter(frames);
       if (chunk.form === "ndjson") return { invalidUtf8: 0, truncated: 0, ...ndjson.encode(chunk, writer) };
       checkSource(chunk, name, 1);
+      if (formatted !== undefined) return formatted.encode(chunk, writer);
       const encoder = new LineEncoder(lines, chunk, writer);
       encoder.encode(chunk.bytes);
       const lastMs = encoder.counts.records === 0 ? undefined : chunk.readMs;
-      return { keptAsText: 0, timeRejected: 0, lastMs, ...encoder.counts };
+      const position = chunk.flow?.cover(chunk.flow.placeAt(chunk.bytes.length), undefined);
+      return { keptAsText: 0, timeRejected: 0, lastMs, position, ...encoder.counts };
     },
   };
 }

@@ -21,7 +21,7 @@ import { SegmentWriter, type Group } from "./writer.ts";
 interface Appending extends Waiter {
   readonly write: (frames: Frames) => void;
   readonly source: string;
-  readonly delta: PositionDelta | undefined;
+  readonly delta: PositionDelta | (() => PositionDelta | undefined) | undefined;
 }
 
 export interface CommitterOptions {
@@ -57,7 +57,7 @@ export class Committer implements SpoolWriter {
     this.#done = this.#run();
   }
 
-  append(write: (frames: Frames) => void, source: string, delta?: PositionDelta): Promise<void> {
+  append(write: (frames: Frames) => void, source: string, delta?: PositionDelta | (() => PositionDelta | undefined)): Promise<void> {
     if (this.#closed) return Promise.reject(closedFault());
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#queue.push({ write, source, delta, resolve, reject });
@@ -89,7 +89,7 @@ export class Committer implements SpoolWriter {
         next.reject(cause);
         continue;
       }
-      gather.add(next.source, next.delta, next, doors.clock.monotonic());
+      gather.add(next.source, typeof next.delta === "function" ? next.delta() : next.delta, next, doors.clock.monotonic());
     }
     // Only what changes when the group is due: the first of it, and a frame that is full.
     if (gather.filled || (wasEmpty && !gather.empty())) this.#arrived.notify();

@@ -4,7 +4,8 @@
  * Chunks are committed in the order of the calls, in groups, some time after the call. What was emitted must not change until
  * its promise settles; positions move only with the data of their group. `close` is a kill: what is not committed is gone.
  */
-import type { Chunk, Emit, Json } from "../../src/core/contract.ts";
+import type { Chunk, Emit, Json, PositionDelta } from "../../src/core/contract.ts";
+import type { Flow } from "../../src/core/flow.ts";
 import { Fault } from "../../src/core/fault.ts";
 
 export interface Line {
@@ -79,6 +80,11 @@ export class MemorySpool {
     return this.lines.map((line) => line.text);
   }
 
+  /** Every line is a record here. */
+  protected cover(chunk: Chunk, flow: Flow): PositionDelta {
+    return flow.cover(flow.placeAt(chunk.bytes.byteLength), undefined);
+  }
+
   #drop(fault: Fault): void {
     const dropped = this.#pending;
     this.#pending = [];
@@ -113,7 +119,9 @@ export class MemorySpool {
       if (offset !== undefined) offset += next - at;
       at = next;
     }
-    for (const [key, value] of Object.entries(chunk.position ?? {})) {
+    const { flow } = chunk;
+    const position = flow === undefined ? chunk.position : this.cover(chunk, flow);
+    for (const [key, value] of Object.entries(position ?? {})) {
       if (value === null) this.positions.delete(key);
       else this.positions.set(key, value);
     }

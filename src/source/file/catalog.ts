@@ -33,6 +33,8 @@ export interface CatalogOptions {
   readonly positions: ReadonlyMap<string, Position>;
   /** Commits positions without records. */
   readonly commit: (delta: Record<string, ReturnType<typeof positionToJson>>) => void;
+  /** Nothing more is read of it. */
+  readonly ended: (file: Tracked) => void;
   /** There may be something to read in it. */
   readonly enqueue: (file: Tracked) => void;
   readonly report: (fault: Fault, detail: string) => void;
@@ -140,6 +142,7 @@ export class Catalog {
     if (this.#byInode.get(inodeKey(file)) === file) this.#byInode.delete(inodeKey(file));
     file.drained = true;
     if (file.handle !== undefined) this.#descriptors.close(file);
+    this.#options.ended(file);
     const known = file.rejected ? file.durable : file.position();
     if (known.offset === 0) return;
     const position = { ...known, forget: this.#options.context.doors.clock.now() + keptMs[why] };

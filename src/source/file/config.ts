@@ -2,14 +2,16 @@
 import * as v from "valibot";
 import { lineBytesMax } from "../../core/limits.ts";
 import { count, duration, size, text } from "../../core/values.ts";
+import { keyedTime, lineEntries } from "../lines.ts";
 import { commonSource } from "../schema.ts";
 
 /** A line in its envelope may grow six times and has to find room in a commit group of 8 MiB more than once an hour. */
 const lineBytesLimit = 4 * 2 ** 20;
 
-export const schema = v.strictObject({
+const entries = v.strictObject({
   type: v.literal("file"),
   ...commonSource,
+  ...lineEntries,
   include: v.pipe(
     v.array(text(), "must be a list of paths or globs"),
     v.minLength(1, "must name at least one path or glob"),
@@ -66,5 +68,7 @@ export const schema = v.strictObject({
     [],
   ),
 });
+
+export const schema = v.pipe(entries, v.forward(v.partialCheck(keyedTime.keys, keyedTime.holds, keyedTime.message), ["timestamp"]));
 
 export type FileConfig = v.InferOutput<typeof schema>;

@@ -1,5 +1,6 @@
 /** A look at the open files that are due, by their descriptors: has it grown, was it cut, is it over? */
 import type { FileStat } from "../../core/disk.ts";
+import { spanTimeout } from "../../core/format.ts";
 import type { Catalog } from "./catalog.ts";
 import type { FileConfig } from "./config.ts";
 import { unreadable } from "./faults.ts";
@@ -24,6 +25,7 @@ export async function poll(catalog: Catalog, reader: Reader, config: FileConfig,
     file.rewind(); // here and not at once: what was refused may be refused again
     enqueue(file);
   }
+  const holdMs = spanTimeout(config);
   const due = [...catalog.files.values()].filter((file) => file.handle !== undefined && file.lookAt <= now);
   for (let at = 0; at < due.length; at += batch) {
     const part = due.slice(at, at + batch);
@@ -37,7 +39,10 @@ export async function poll(catalog: Catalog, reader: Reader, config: FileConfig,
       }
       if (stat.links === 0) file.state = "deleted";
       if (file.seen(stat, now)) enqueue(file);
-      file.lookAt = now + (now - file.grewAt < busyMs ? 0 : file.named ? quietMs.named : quietMs.unnamed);
+      // What is deleted cannot be read again after a restart: its last event does not wait for more.
+      const quiet = file.state === "deleted" || (holdMs !== undefined && now - file.grewAt >= holdMs);
+      if (quiet && !file.queued && reader.holds(file)) reader.flush(file);
+      file.lookAt = now + (now - file.grewAt < busyMs || reader.holds(file) ? 0 : file.named ? quietMs.named : quietMs.unnamed);
       await finish(file, catalog, reader, config, now);
     }
   }

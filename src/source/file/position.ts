@@ -1,10 +1,11 @@
 /**
  * What is committed of a file, under a random key of its own: renaming a file keeps the key.
  *
- *     { path, name?, device, inode, head: [n, hash], tail: [n, hash], offset, skipping?, forget? }
+ *     { path, name?, device, inode, head: [n, hash], tail: [n, hash], offset, skipping?, state?, forget? }
  *
  * It moves only in the commit group of the data it covers. `offset` is always a line end, or within a line that was cut
- * (`skipping`: the rest up to the line end is not to be read). The tail ends at the offset; the head never reaches beyond it.
+ * (`skipping`: the rest up to the line end is not to be read). Where lines are put together it is the begin of the first event that
+ * has not ended; `state` is the pipeline's (Flow in core/flow.ts). The tail ends at the offset; the head never reaches beyond it.
  */
 import type { Json } from "../../core/contract.ts";
 import { headBytesMax, tailBytesMax, type Mark } from "./identity.ts";
@@ -20,12 +21,13 @@ export interface Position {
   readonly tail: Mark;
   readonly offset: number;
   readonly skipping: boolean;
+  readonly state?: Json;
   /** Wall milliseconds when it expires; undefined while the file is there. A clock that jumps ahead forgets early, and no more. */
   readonly forget: number | undefined;
 }
 
 export function positionToJson(position: Position): Json {
-  const { path, name, device, inode, head, tail, offset, skipping, forget } = position;
+  const { path, name, device, inode, head, tail, offset, skipping, state, forget } = position;
   return {
     path,
     ...(name === path ? {} : { name }),
@@ -35,6 +37,7 @@ export function positionToJson(position: Position): Json {
     tail: [tail.n, tail.hash],
     offset,
     ...(skipping ? { skipping } : {}),
+    ...(state === undefined ? {} : { state }),
     ...(forget === undefined ? {} : { forget }),
   };
 }
@@ -45,7 +48,7 @@ export function positionFromJson(json: Json): Position | undefined {
   const value = json as { readonly [key: string]: Json };
   const head = markFromJson(value["head"], headBytesMax);
   const tail = markFromJson(value["tail"], tailBytesMax);
-  const { path, name = path, device, inode, offset, forget } = value;
+  const { path, name = path, device, inode, offset, state, forget } = value;
   if (head === undefined || tail === undefined || typeof path !== "string" || typeof name !== "string") return undefined;
   if (typeof device !== "number" || typeof inode !== "number" || typeof offset !== "number") return undefined;
   if (!Number.isSafeInteger(offset) || offset < Math.max(head.n, tail.n)) return undefined;
@@ -58,6 +61,7 @@ export function positionFromJson(json: Json): Position | undefined {
     tail,
     offset,
     skipping: value["skipping"] === true,
+    ...(state === undefined ? {} : { state }),
     forget: typeof forget === "number" ? forget : undefined,
   };
 }

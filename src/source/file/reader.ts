@@ -12,9 +12,11 @@
  */
 import { Fault, toError } from "../../core/fault.ts";
 import type { Chunk, Emit, SourceContext } from "../../core/contract.ts";
+import type { Flow } from "../../core/flow.ts";
+import { spanTimeout } from "../../core/format.ts";
 import type { FileConfig } from "./config.ts";
 import { lineCut, unreadable } from "./faults.ts";
-import { positionToJson } from "./position.ts";
+import { positionToJson, type Position } from "./position.ts";
 import type { Tracked } from "./tracked.ts";
 
 /**
@@ -33,6 +35,11 @@ const skipBytesMax = 16 * 2 ** 20;
 const inFlightMax = 16;
 const nothing = new Uint8Array(0);
 
+/** A chunk's flow, and the position that was committed with it. */
+interface FileFlow extends Flow {
+  covered: Position | undefined;
+}
+
 export class Reader {
   /** The spool was closed under us: there is nobody to read for. */
   closed = false;
@@ -40,6 +47,8 @@ export class Reader {
   broken: Error | undefined;
   readonly #context: SourceContext;
   readonly #lineBytesMax: number;
+  /** A record may be made of several lines: positions then follow the records and not the reading. */
+  readonly #spans: boolean;
   readonly #emit: Emit;
   readonly #wake: () => void;
   readonly #flying = new Set<Promise<void>>();
@@ -54,6 +63,7 @@ export class Reader {
   constructor(context: SourceContext, config: FileConfig, emit: Emit, wake: () => void) {
     this.#context = context;
     this.#lineBytesMax = config.line_bytes_max;
+    this.#spans = spanTimeout(config) !== undefined;
     this.#emit = emit;
     this.#wake = wake;
   }
@@ -61,6 +71,22 @@ export class Reader {
   /** True while `file` may be given a turn. */
   mayRead(file: Tracked): boolean {
     return !file.rejected && file.inFlight < inFlightMax;
+  }
+
+  /** True when the pipeline holds the begin of an event of `file`, and all that was read of it has settled. */
+  holds(file: Tracked): boolean {
+    return this.#spans && !file.rejected && !file.skipping && file.inFlight === 0 && file.tail !== undefined && file.durable.offset < file.readOffset;
+  }
+
+  /** Ends the event begun in `file`, if there is one: nothing more comes. */
+  flush(file: Tracked): void {
+    if (!this.#spans || file.rejected || file.skipping || file.tail === undefined || file.readOffset === 0) return;
+    const flow = this.#flow(file, nothing, file.tail, true);
+    this.#send(
+      file,
+      { ...flow, bytes: nothing, form: "lines", readMs: this.#context.doors.clock.now(), file: file.name, offset: file.readOffset },
+      () => {},
+    );
   }
 
   /** Reads once into `buffer`, which comes from the pool and is given back by this call or when what is in it is durable. */
@@ -129,9 +155,11 @@ export class Reader {
     const copied = view.byteLength <= copyBytesMax && this.#copiedBytes + view.byteLength <= copiedBytesMax;
     const bytes = copied ? view.slice() : view;
     const offset = file.readOffset;
-    file.advance(view, buffer.subarray(0, begin));
+    const before = buffer.subarray(0, begin);
+    const flow = this.#flow(file, bytes, before, false);
+    file.advance(view, before);
     if (copied) this.#copiedBytes += bytes.byteLength;
-    this.#send(file, { bytes, form: "lines", readMs, file: file.name, offset }, () => {
+    this.#send(file, { ...flow, bytes, form: "lines", readMs, file: file.name, offset }, () => {
       if (copied) this.#copiedBytes -= bytes.byteLength;
       else this.#context.buffers.give(buffer);
     });
@@ -175,13 +203,15 @@ export class Reader {
     const view = memory.subarray(tailBytes);
     const line = flags.truncated ? view.subarray(0, characterBorder(view, bytes - 1)) : view;
     const offset = file.readOffset;
+    // What the rest of a cut line would have belonged to cannot be known, and a line without an end is a file's last.
+    const flow = this.#flow(file, line, memory.subarray(0, tailBytes), flags.truncated === true || flags.partial === true, flags.truncated);
     file.advance(line, memory.subarray(0, tailBytes));
     if (flags.truncated) {
       file.skipping = true;
       this.#cuts.set(file.path, (this.#cuts.get(file.path) ?? 0) + 1);
     }
     this.#longInFlight = true;
-    this.#send(file, { bytes: line, form: "lines", readMs, file: file.name, offset, ...flags }, () => {
+    this.#send(file, { ...flow, bytes: line, form: "lines", readMs, file: file.name, offset, ...flags }, () => {
       this.#longInFlight = false;
     });
     return flags.partial ? "end" : "more";
@@ -192,15 +222,34 @@ export class Reader {
     this.#send(file, { bytes: nothing, form: "lines", readMs: this.#context.doors.clock.now() }, () => {});
   }
 
-  #send(file: Tracked, chunk: Chunk, release: () => void): void {
+  /** How `bytes`, which lie at `readOffset` and are not moved over yet, go on what was read before. */
+  #flow(file: Tracked, bytes: Uint8Array, before: Uint8Array, end: boolean, cut = false): { flow?: FileFlow } {
+    if (!this.#spans) return {};
+    const flow: FileFlow = {
+      key: file.id,
+      start: file.readOffset,
+      ...(file.resume === undefined ? {} : { state: file.resume }),
+      end,
+      covered: undefined,
+      placeAt: file.places(bytes, before, cut),
+      cover(place, state) {
+        flow.covered = { ...(place as Position), path: file.path, ...(state === undefined ? {} : { state }) };
+        return { [file.id]: positionToJson(flow.covered) };
+      },
+    };
+    return { flow };
+  }
+
+  #send(file: Tracked, chunk: Chunk & { readonly flow?: FileFlow }, release: () => void): void {
     const position = file.position();
+    const { flow } = chunk;
     file.inFlight++;
-    const emitted = this.#emit({ ...chunk, position: { [file.id]: positionToJson(position) } });
+    const emitted = this.#emit(flow === undefined ? { ...chunk, position: { [file.id]: positionToJson(position) } } : chunk);
     this.#track(
       emitted
         .then(
           () => {
-            if (!file.rejected) file.durable = position;
+            if (!file.rejected) file.durable = flow === undefined ? position : (flow.covered ?? file.durable);
           },
           (cause: unknown) => {
             file.rejected = true;

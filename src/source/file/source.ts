@@ -141,6 +141,7 @@ class FileSource implements Source {
       config: this.#config,
       positions,
       commit: (delta) => reader.commit(delta),
+      ended: (tracked) => reader.flush(tracked),
       enqueue: (tracked) => this.#enqueue(tracked),
       report: (fault, detail) => this.#ledger.report(fault, detail),
       fromEnd: first && this.#config.start === "end",
@@ -258,7 +259,9 @@ class FileSource implements Source {
       if (turn === "wait") return false;
       if (turn === "cut") await catalog.cut(tracked);
     }
-    return this.#queue.length === 0;
+    if (this.#queue.length > 0) return false;
+    for (const tracked of catalog.files.values()) reader.flush(tracked);
+    return true;
   }
 
   /** Something has changed: the files that are due now are looked at within a tick. */

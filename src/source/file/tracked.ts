@@ -6,6 +6,7 @@
  * every read can begin with them and see that the file still is what it was.
  */
 import type { DiskFile, FileStat } from "../../core/disk.ts";
+import type { Json } from "../../core/contract.ts";
 import type { Fault } from "../../core/fault.ts";
 import { emptyMark, headBytesMax, markOf, tailBytesMax, type Mark } from "./identity.ts";
 import type { Position } from "./position.ts";
@@ -25,6 +26,8 @@ export class Tracked {
   skipping: boolean;
   /** Set while the line at `readOffset` fills a whole read: so many bytes from `readOffset` on hold no line end. */
   scanned = 0;
+  /** What the pipeline has to know of what is read from `durable` on. */
+  resume: Json | undefined;
   /** How far the file has been looked at: bytes at and after `readOffset` that were no whole line yet lie before it. */
   readEnd: number;
   /** Size and modification time when last looked at. */
@@ -67,6 +70,7 @@ export class Tracked {
     this.readOffset = position.offset;
     this.readEnd = position.offset;
     this.skipping = position.skipping;
+    this.resume = position.state;
     this.durable = position;
     this.#headMark = position.head;
     this.#head = position.offset === 0 ? new Uint8Array(0) : undefined;
@@ -124,6 +128,35 @@ export class Tracked {
     return this.#headMark;
   }
 
+  /**
+   * Positions inside `bytes`, which lie at `readOffset` and are not moved over yet: what `position` would be had it moved over the first
+   * `index` of them. To be asked later, as long as `bytes` stand. `before` as in `advance`; `cut`: they end inside a line whose rest is
+   * skipped.
+   */
+  places(bytes: Uint8Array, before: Uint8Array, cut: boolean): (index: number) => Position {
+    const { path, name, device, inode, readOffset } = this;
+    const kept = before.slice(Math.max(0, before.byteLength - tailBytesMax));
+    const head = this.#head?.byteLength === readOffset && this.#headMark.n < headBytesMax ? this.#head : undefined;
+    const headMark = this.#headMark;
+    return (index) => {
+      const own = bytes.subarray(Math.max(0, index - tailBytesMax), index);
+      const missing = tailBytesMax - own.byteLength;
+      const tail = Buffer.concat([kept.subarray(Math.max(0, kept.byteLength - missing)), own]);
+      const grown = head === undefined ? headMark : markOf(Buffer.concat([head, bytes.subarray(0, Math.min(index, headBytesMax - head.byteLength))]));
+      return {
+        path,
+        name,
+        device,
+        inode,
+        head: grown,
+        tail: markOf(tail),
+        offset: readOffset + index,
+        skipping: cut && index === bytes.byteLength,
+        forget: undefined,
+      };
+    };
+  }
+
   position(): Position {
     const { path, name, device, inode, readOffset, skipping } = this;
     const tail = this.tail === undefined ? this.durable.tail : markOf(this.tail);
@@ -135,6 +168,7 @@ export class Tracked {
     this.readOffset = this.durable.offset;
     this.readEnd = this.durable.offset;
     this.skipping = this.durable.skipping;
+    this.resume = this.durable.state;
     this.scanned = 0;
     this.#headMark = this.durable.head;
     this.#head = this.readOffset === 0 ? new Uint8Array(0) : undefined;

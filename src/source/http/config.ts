@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { lineBytesMax } from "../../core/limits.ts";
 import { listenAddress, size, text } from "../../core/values.ts";
+import { keyedTime, lineEntries } from "../lines.ts";
 import { commonSource } from "../schema.ts";
 
 /** A body is one commit group: its records are held in memory, up to four bodies at once. */
@@ -44,6 +45,7 @@ export const schema = v.pipe(
   v.strictObject({
     type: v.literal("http"),
     ...commonSource,
+    ...lineEntries,
     listen: v.pipe(listenAddress(), v.description("Address and port to listen on.")),
     path: v.optional(
       v.pipe(v.string("must be a path"), v.regex(/^\/[^?#\s]*$/, "must be a path that begins with /"), v.description("Path that takes the records.")),
@@ -83,6 +85,7 @@ export const schema = v.pipe(
     ),
     ["tokens"],
   ),
+  v.forward(v.partialCheck(keyedTime.keys, keyedTime.holds, keyedTime.message), ["timestamp"]),
 );
 
 export type HttpConfig = v.InferOutput<typeof schema>;

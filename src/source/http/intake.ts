@@ -11,7 +11,9 @@
  * least once; another logferry (Logferry-Batch, lane.ts) exactly once.
  */
 import type { Chunk, Emit, PositionDelta, SourceContext } from "../../core/contract.ts";
+import type { Flow } from "../../core/flow.ts";
 import { Fault } from "../../core/fault.ts";
+import { spanTimeout } from "../../core/format.ts";
 import { readBytes } from "../../core/limits.ts";
 import { Changed } from "../../core/signals.ts";
 import { later, refuse, tooLarge } from "./answer.ts";
@@ -41,6 +43,7 @@ export class Intake {
   readonly #path: string;
   #emit: Emit | undefined;
   #storing = 0;
+  #bodies = 0;
   readonly #stored = new Changed();
   readonly #spoolClosed = Promise.withResolvers<void>();
 
@@ -157,7 +160,17 @@ export class Intake {
     const chunk = { form, readMs: this.#context.doors.clock.now(), ...(sources === undefined ? {} : { sources }) } satisfies Partial<Chunk>;
     if (position !== undefined) return emit({ ...chunk, bytes, position });
     if (form === "ndjson") return bytes.length === 0 ? undefined : emit({ ...chunk, bytes });
-    await Promise.all(pieces(bytes, readBytes).map((piece) => emit({ ...chunk, bytes: piece })));
+    const parts = pieces(bytes, readBytes);
+    const spans = spanTimeout(this.#config) !== undefined;
+    const key = `body ${this.#bodies++}`;
+    let start = 0;
+    const emitted = parts.map((piece, index) => {
+      // A record of several lines may lie across two pieces, never across two bodies.
+      const flow: Flow = { key, start, end: index === parts.length - 1, placeAt: () => undefined, cover: () => ({}) };
+      start += piece.length;
+      return emit({ ...chunk, bytes: piece, ...(spans ? { flow } : {}) });
+    });
+    await Promise.all(emitted);
   }
 
   /** What a rejected `emit` means to the sender; a bug is thrown on. */
