@@ -320,7 +320,7 @@ class OpenSpool implements Spool {
     const newest = segments.at(-1)?.number ?? 0;
     if (segments.length < tableSegmentsMin || newest - this.#remembered < segments.length / 16) return;
     this.#remembered = newest;
-    await writeTable(this.#options.doors.disk, this.layout.table, segments);
+    await writeTable(this.#options.doors.disk, this.layout.table, this.reader.id, segments);
   }
 
   #cleaned(operation: string, cause: unknown): void {

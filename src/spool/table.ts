@@ -1,10 +1,10 @@
 /**
  * What the heads of many segments say, in one file: a spool of 10,000 segments would otherwise open each of them at a start,
  * 170 µs each. Only a memory: written without a sync, and believed only where the head of the newest segment in it says the
- * same (the length of its predecessor included, which no other segment of that number has but by chance) and the neighbour
- * before it is in it too; without it a start takes longer and knows the same.
+ * same (the spool's id and the length of its predecessor included, which no other segment of that number has) and the
+ * neighbour before it is in it too; without it a start takes longer and knows the same.
  *
- *     segments.table   crc32hex json: {"format":1,"rows":[number, bytes that count, first sequence, first group, raw bytes before, min ms, …]}
+ *     segments.table   crc32hex json: {"format":1,"spool":id,"rows":[number, bytes that count, first sequence, first group, raw bytes before, min ms, …]}
  */
 import type { Disk } from "../core/disk.ts";
 import type { Head } from "./format.ts";
@@ -19,6 +19,8 @@ export const tableSegmentsMin = 256;
 const tableBytesMax = 4 * 1024 * 1024;
 
 export interface Row {
+  /** The spool's id when the table was written. */
+  readonly spoolId: string;
   readonly number: number;
   readonly bytes: number;
   readonly firstSequence: number;
@@ -36,9 +38,11 @@ export async function readTable(disk: Disk, path: string): Promise<Map<number, R
   const json = text.slice(9);
   if (text.slice(0, 9) !== `${crcOf(json)} `) return rows;
   let values: unknown;
+  let spoolId = "";
   try {
-    const value = JSON.parse(json) as { format?: unknown; rows?: unknown };
+    const value = JSON.parse(json) as { format?: unknown; spool?: unknown; rows?: unknown };
     values = value.format === format ? value.rows : undefined;
+    spoolId = String(value.spool);
   } catch {
     return rows; // a checksum that fits by chance
   }
@@ -46,18 +50,18 @@ export async function readTable(disk: Disk, path: string): Promise<Map<number, R
   let previous: Row | undefined;
   for (let at = 0; at + rowLength <= values.length; at += rowLength) {
     const [number = 0, bytes = 0, firstSequence = 0, firstGroup = 0, rawBefore = 0, minMs = 0] = values.slice(at, at + rowLength);
-    previous = { number, bytes, firstSequence, firstGroup, rawBefore, minMs, previous };
+    previous = { spoolId, number, bytes, firstSequence, firstGroup, rawBefore, minMs, previous };
     rows.set(number, previous);
   }
   return rows;
 }
 
 /** Writes down the segments that grow no more. */
-export async function writeTable(disk: Disk, path: string, segments: readonly Segment[]): Promise<void> {
+export async function writeTable(disk: Disk, path: string, spoolId: string, segments: readonly Segment[]): Promise<void> {
   const rows = segments.flatMap(({ number, bytes, firstSequence, firstGroup, rawBefore, minMs, endedMs }) =>
     endedMs === undefined ? [] : [number, bytes, firstSequence, firstGroup, rawBefore, Math.round(minMs)],
   );
-  const json = JSON.stringify({ format, rows });
+  const json = JSON.stringify({ format, spool: spoolId, rows });
   const line = Buffer.from(`${crcOf(json)} ${json}`);
   if (line.byteLength > tableBytesMax) return;
   await using file = await disk.open(path, "write");
@@ -77,6 +81,7 @@ export function headOf(row: Row, identity: Pick<Head, "spoolId" | "epoch" | "wri
 export function isRowOf(row: Row, head: Head | undefined): boolean {
   return (
     head !== undefined &&
+    head.spoolId === row.spoolId &&
     head.segment === row.number &&
     head.firstSequence === row.firstSequence &&
     head.firstGroup === row.firstGroup &&
