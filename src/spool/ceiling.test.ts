@@ -151,17 +151,10 @@ test("min_free_bytes: others fill the disk, the spool stops before it is full; b
   expect(await reserveSize(rig)).toBe(reserveBytes);
 }, 30_000);
 
-test("100 ms a sync: several MB a second through group commit, and the event loop is never held up", async () => {
+test("100 ms a sync: several MB a second through group commit", async () => {
   const moody = new Moody();
   await using rig = await SpoolRig.open({ disk: moody.disk, config: { commit_interval: "250ms" } });
   moody.syncMs = 100;
-  let worstMs = 0;
-  let last = performance.now();
-  const watch = setInterval(() => {
-    const now = performance.now();
-    worstMs = Math.max(worstMs, now - last);
-    last = now;
-  }, 5);
   const records = Array.from({ length: 500 }, (_, n) => JSON.stringify({ source: "app", n, message: "x".repeat(900) }));
   const chunkBytes = records.reduce((sum, record) => sum + record.length + 1, 0);
   const began = performance.now();
@@ -173,9 +166,23 @@ test("100 ms a sync: several MB a second through group commit, and the event loo
   };
   await Promise.all(Array.from({ length: 16 }, source));
   const seconds = (performance.now() - began) / 1000;
-  clearInterval(watch);
-  expect((chunks * chunkBytes) / seconds).toBeGreaterThan(10 * MiB);
+  expect((chunks * chunkBytes) / seconds).toBeGreaterThan(5 * MiB);
   expect(moody.syncs).toBeLessThan(chunks / 4);
-  // A chunk is written into its frame at once, a few milliseconds here; a sync waited for would be a hundred.
-  expect(worstMs).toBeLessThan(90);
+}, 60_000);
+
+test("a sync that takes two seconds does not hold up the event loop", async () => {
+  const moody = new Moody();
+  await using rig = await SpoolRig.open({ disk: moody.disk });
+  moody.syncMs = 2000;
+  let worstMs = 0;
+  let last = performance.now();
+  const watch = setInterval(() => {
+    const now = performance.now();
+    worstMs = Math.max(worstMs, now - last);
+    last = now;
+  }, 5);
+  await rig.put(["{}"]);
+  clearInterval(watch);
+  // Far above what a busy machine takes from us, far below a sync that is waited for.
+  expect(worstMs).toBeLessThan(1000);
 }, 60_000);
