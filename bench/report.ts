@@ -2,6 +2,7 @@
 import Table from "cli-table3";
 import type { CatchUp } from "./catchup.ts";
 import type { Encoding } from "./encoder.ts";
+import type { Formatting } from "./formats.ts";
 import type { Idle } from "./idle.ts";
 import type { Steady } from "./steady.ts";
 
@@ -10,6 +11,7 @@ export interface Results {
   catch_up: CatchUp[];
   steady?: Steady;
   encoder: Encoding[];
+  formats: Formatting[];
   idle: Idle[];
   start_ms?: number;
 }
@@ -73,6 +75,8 @@ export function print(results: Results): void {
     fixed(one.plain_mb_per_s, 0),
   ]);
   table("encoder, lines to NDJSON in memory, for a second of CPU", ["", "input MB", "NDJSON MB", "input MB by the plain loop"], encodings);
+  const formats = results.formats.map((one) => [one.name, fixed(one.input_mb_per_s, 0), fixed(one.plain_mb_per_s, 0)]);
+  table("formats, lines to NDJSON in memory, for a second of CPU", ["", "input MB", "input MB as plain lines"], formats);
   if (steady !== undefined) {
     const row = [
       `${steady.mb_per_s} MB/s → http`,

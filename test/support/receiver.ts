@@ -107,7 +107,10 @@ export async function startReceiver(config: Record<string, unknown> = {}, option
   const parsed = v.parse(http.schema, { type: "http", listen: "127.0.0.1:0", ...config });
   const { labels, line_bytes_max: lineBytesMax, empty_lines: emptyLines } = parsed;
   const fields = { from: true, source: true, host: true, labels: [] };
-  const store = new Store(createEncoder({ name: "ingest", host: "central", labels, fields, lineBytesMax, emptyLines }), options.positions);
+  const store = new Store(
+    createEncoder({ name: "ingest", host: "central", labels, fields, lineBytesMax, emptyLines, keys: parsed }),
+    options.positions,
+  );
   const far = { accepting: true };
   const context: SourceContext = {
     name: "ingest",

@@ -62,7 +62,7 @@ const java: Machine = {
 };
 
 /** `TypeError: x`, `Error [CODE]: x`, `MyError: x` */
-const nodeHead = /^(?:Uncaught )?[A-Za-z_$][\w$.]*(?:Error|Exception)(?: \[[\w]+\])?(?::|$)/u;
+const nodeHead = /^(?:Uncaught )?(?:[A-Za-z_$][\w$.]*)?(?:Error|Exception)(?: \[[\w]+\])?(?::|$)/u;
 /** `/srv/app.js:10`, as node shows where an uncaught one was thrown. */
 const nodePlace = /^(?:file:\/\/|node:|\/|[A-Z]:\\)\S*:\d+$/u;
 /** The lines of code below that, up to the error itself. */
