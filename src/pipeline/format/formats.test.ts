@@ -212,3 +212,47 @@ test("a huge line is cut in every format, and costs no record after it", () => {
     expect(counts.truncated).toBeGreaterThanOrEqual(1);
   }
 });
+
+test("timestamp: the time of the line chooses the frame; one that cannot be read or believed is counted and leaves the read time", () => {
+  const collected = collectFrames();
+  const keys: LineKeys = { timestamp: { format: "syslog", zone: "Europe/Berlin" } };
+  const encoder = createEncoder({ name: "app", host: "edge-1", labels: {}, fields, keys });
+  const lines = ["<34>Nov 23 02:14:59 host a", "Nov 23 02:15:00 host b", "no time", "  [Nov 23 02:29:59] c"];
+  const counts = encoder.encode({ bytes: utf8(`${lines.join("\n")}\n`), form: "lines", readMs }, collected.frames);
+  expect(collected.records().map(({ timestamp }) => timestamp)).toEqual([
+    "2026-11-23T01:14:59.000000Z",
+    "2026-11-23T01:15:00.000000Z",
+    "2026-11-23T01:30:20.590123Z",
+    "2026-11-23T01:29:59.000000Z",
+  ]);
+  expect(collected.opened.map(({ minMs, maxMs, records }) => [new Date(minMs).toISOString(), new Date(maxMs).toISOString(), records])).toEqual([
+    ["2026-11-23T01:14:59.000Z", "2026-11-23T01:14:59.000Z", 1],
+    ["2026-11-23T01:15:00.000Z", "2026-11-23T01:15:00.000Z", 1],
+    ["2026-11-23T01:30:20.590Z", "2026-11-23T01:30:20.590Z", 1],
+    ["2026-11-23T01:29:59.000Z", "2026-11-23T01:29:59.000Z", 1],
+  ]);
+  expect(counts).toMatchObject({ records: 4, timeUnread: 1, timeRejected: 0, lastMs: Date.UTC(2026, 10, 23, 1, 29, 59) });
+  const old = encode({ timestamp: { format: "epoch_s", after: "t=" } }, "x t=1000000000.5 y\nt=99999999999\n");
+  expect(old.rows).toMatchObject([
+    { timestamp: "2026-11-23T01:30:20.590123Z", time_rejected: "2001-09-09T01:46:40.500000Z", message: "x t=1000000000.5 y" },
+    { timestamp: "2026-11-23T01:30:20.590123Z", time_rejected: "5138-11-16T09:46:39.000000Z" },
+  ]);
+  expect(old.counts).toMatchObject({ timeRejected: 2, timeUnread: 0 });
+});
+
+test("timestamp: by a key of JSON and logfmt, text or number, and nothing beside it", () => {
+  const time = (keys: LineKeys, line: string): unknown => encode(keys, `${line}\n`).rows[0]?.["timestamp"];
+  const read = "2026-11-23T01:30:20.590123Z";
+  const json: LineKeys = { format: "json", timestamp: { format: "rfc3339", key: "a b" } };
+  expect(time(json, '{"x":{"a b":"2025-01-01T00:00:00Z"},"a b":"2026-11-23T02:00:00.123456789+01:00"}')).toBe("2026-11-23T01:00:00.123456789Z");
+  expect(time(json, '{"a b":"2026-11-23T02:00:00Z x"}')).toBe(read);
+  expect(time(json, '{"a b":null}')).toBe(read);
+  expect(time(json, "2026-11-23T02:00:00Z")).toBe(read);
+  expect(time({ format: "json", timestamp: { format: "epoch_ms", key: "t" } }, '{"t":1795395600123}')).toBe("2026-11-23T01:00:00.123000Z");
+  expect(time({ format: "json", timestamp: { format: "epoch_ms", key: "t" } }, '{"t":"1795395600123"}')).toBe("2026-11-23T01:00:00.123000Z");
+  const logfmt: LineKeys = { format: "logfmt", timestamp: { format: "%Y-%m-%d %H:%M", key: "at" } };
+  expect(time(logfmt, 'n=1 at="2026-11-23 01:00" attic=2')).toBe("2026-11-23T01:00:00.000000Z");
+  expect(time(logfmt, "n=1 att=2026-11-23")).toBe(read);
+  expect(time({ timestamp: { format: "clf" } }, '127.0.0.1 - - [23/Nov/2026:02:00:00 +0100] "GET /"')).toBe("2026-11-23T01:00:00.000000Z");
+  expect(time({ format: "cri", timestamp: { format: "epoch_s" } }, "2026-11-23T01:00:00Z stdout F no time")).toBe("2026-11-23T01:00:00.000000Z");
+});

@@ -213,3 +213,53 @@ for (const [preset, expected] of Object.entries(traces) as [Preset, string[]][])
     );
   });
 }
+
+/** What one encoder makes of chunks of several texts, read at given times. */
+function feedAll(
+  keys: LineKeys,
+  chunks: readonly { key: string; start: number; text: string; readMs?: number }[],
+): { messages: string[]; split: number } {
+  const encoder = open(keys);
+  const collected = collectFrames();
+  let split = 0;
+  for (const { key, start, text, readMs = 1000 } of chunks) {
+    const flow: Flow = { key, start, end: false, placeAt: (index) => index, cover: () => ({}) };
+    split += encoder.encode({ bytes: Buffer.from(text), form: "lines", readMs, flow }, collected.frames).split ?? 0;
+  }
+  return { messages: collected.records().map(({ message }) => String(message)), split };
+}
+
+test("an output that has fallen silent ends its event while the other one speaks", () => {
+  const keys: LineKeys = { format: "cri", multiline: { start: "^S", lines_max: 100, bytes_max: 1000, timeout: 5000 } };
+  const line = (stream: string, text: string): string => `2026-11-23T01:30:20Z ${stream} F ${text}\n`;
+  const texts = [line("stdout", "S1"), line("stderr", "S2"), line("stderr", "S3"), line("stdout", "x"), line("stdout", "S4")];
+  let start = 0;
+  const chunks = texts.map((text, index) => ({
+    key: "a",
+    start: (start += text.length) - text.length,
+    text,
+    readMs: [0, 4000, 5500, 6000, 6500][index] ?? 0,
+  }));
+  expect(feedAll(keys, chunks).messages).toEqual(["S2", "S1", "x"]);
+});
+
+test("bytes that the source has left out end what was begun before them", () => {
+  const keys: LineKeys = { multiline: { start: "^S", ...bounds, lines_max: 100 } };
+  const chunks = [
+    { key: "a", start: 0, text: "S1\nx\n" },
+    { key: "a", start: 10, text: "y\nS2\n" },
+  ];
+  expect(feedAll(keys, chunks).messages).toEqual(["S1\nx", "y"]);
+});
+
+test("what is held of many files has one bound: beyond it an event ends with its chunk", () => {
+  const keys: LineKeys = { multiline: { start: "^S", ...bounds, bytes_max: 4 * 2 ** 20, lines_max: 100 } };
+  const body = `S${"x".repeat(1000 * 1024)}\n`;
+  const { messages, split } = feedAll(
+    keys,
+    Array.from({ length: 40 }, (_, n) => ({ key: `file ${n}`, start: 0, text: body })),
+  );
+  expect(messages.length).toBeGreaterThan(0);
+  expect(messages.length).toBeLessThan(10);
+  expect(split).toBe(messages.length);
+});
