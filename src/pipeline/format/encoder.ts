@@ -226,7 +226,7 @@ export class FormatEncoder {
       record.write(line, "message", bytes, start, end);
     } else if (this.#asText) {
       record.write(line, "text", logfmt.out, 0, length);
-    } else if (!this.#scanOf(logfmt.out).scan(0, length) || this.#scan.stumble !== "") {
+    } else if (logfmt.doubtful && (!this.#scanOf(logfmt.out).scan(0, length) || this.#scan.stumble !== "")) {
       this.#counts.keptAsText++;
       record.write(line, "message", bytes, start, end);
     } else {

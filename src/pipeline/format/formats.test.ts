@@ -138,6 +138,19 @@ test("logfmt: what a plain writer writes comes back", () => {
   );
 });
 
+test("logfmt: a key that stands twice, in any case, among few and among many, is found", () => {
+  const key = fc.constantFrom("a", "A", "b", "é", "É", "ſ", "s", "K", "\u212a", ...Array.from({ length: 40 }, (_, n) => `k${n}`));
+  fc.assert(
+    fc.property(fc.array(key, { minLength: 1, maxLength: 45 }), (keys) => {
+      const line = keys.map((name) => `${name}=1`).join(" ");
+      const twice = new Set(keys.map((name) => name.toUpperCase().toLowerCase())).size < keys.length;
+      const { counts } = encode({ format: "logfmt" }, `${line}\n`);
+      expect([counts.keptAsText, counts.mismatched]).toEqual([twice ? 1 : 0, 0]);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
 test("json: as JSON.parse has it, for any object and any other text", () => {
   fc.assert(
     fc.property(fc.array(fc.oneof(fc.json(), fc.string({ unit: "binary" })), { maxLength: 6 }), (texts) => {

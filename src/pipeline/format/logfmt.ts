@@ -7,6 +7,8 @@
 import { escapeText } from "./escape.ts";
 import { unescape } from "./unescape.ts";
 
+/** Keys of a line that are compared as they come: 32 x 31 / 2 comparisons; a line with more is scanned. */
+const comparedMax = 32;
 const QUOTE = 0x22;
 const EQUALS = 0x3d;
 
@@ -17,6 +19,10 @@ export class Logfmt {
   /** Where the value of `key` lies in the line, without quotes. */
   valueStart = -1;
   valueEnd = -1;
+  /** A key may stand twice, in any case: a scan of the object tells. False for most lines, which saves it half of the cost. */
+  doubtful = false;
+  readonly #hashes = new Int32Array(comparedMax);
+  #keys = 0;
   readonly #key: Uint8Array | undefined;
   #text: Uint8Array = new Uint8Array(1024);
   /** The string read last held a backslash. */
@@ -36,6 +42,8 @@ export class Logfmt {
     }
     const { out } = this;
     this.valueStart = this.valueEnd = -1;
+    this.doubtful = false;
+    this.#keys = 0;
     let o = 0;
     let pairs = 0;
     out[o++] = 0x7b;
@@ -45,6 +53,7 @@ export class Logfmt {
       const key = at;
       while (at < end && (bytes[at] as number) > 0x20 && bytes[at] !== EQUALS && bytes[at] !== QUOTE) at++;
       if (at === key || (at < end && bytes[at] === QUOTE)) return -1;
+      this.#note(bytes, key, at);
       if (o > 1) out[o++] = 0x2c;
       out[o++] = QUOTE;
       o = escapeText(bytes, key, at, out, o);
@@ -73,6 +82,23 @@ export class Logfmt {
     }
     out[o++] = 0x7d;
     return pairs === 0 ? -1 : o;
+  }
+
+  /** Holds a key against those before it, by FNV-1a of its letters in lower case. */
+  #note(bytes: Uint8Array, start: number, end: number): void {
+    let hash = 0x811c9dc5 | 0;
+    for (let at = start; at < end; at++) {
+      const byte = bytes[at] as number;
+      if (byte >= 0x80) this.doubtful = true; // letters of other alphabets have cases too
+      hash = Math.imul(hash ^ (byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte), 0x01000193);
+    }
+    const hashes = this.#hashes;
+    if (this.#keys === comparedMax) {
+      this.doubtful = true;
+      return;
+    }
+    for (let index = 0; index < this.#keys; index++) if (hashes[index] === hash) this.doubtful = true;
+    hashes[this.#keys++] = hash;
   }
 
   #isKey(bytes: Uint8Array, start: number, end: number): boolean {
