@@ -187,6 +187,7 @@ function addSources({ config, doors, board, log, meter, spool, sources }: Stages
       host: config.host,
       once,
       positions: spool.positions(name),
+      directory: `${spool.layout.sources}/${encodeURIComponent(name)}`,
       accepting: () => spool.accepting(),
       spoolId: spool.reader.id,
       buffers,

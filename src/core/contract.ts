@@ -70,6 +70,13 @@ export interface SourceStatus {
   files?: { path: string; identity: string; offset: number; size: number }[];
   /** Where a source that serves is reached. */
   listen?: string;
+  /** A source that asks a server: everything before it is there (RFC 3339), whether its live connection is up, what it asked, what it knows it lost. */
+  complete_to?: string;
+  tail?: "up" | "down" | "off";
+  requests?: number;
+  lost_entries?: number;
+  /** What the server counts and what we hold, by minute, as of the last comparison. */
+  minutes?: { minute: string; server: number; held: number }[];
 }
 
 export interface SourceContext {
@@ -79,6 +86,8 @@ export interface SourceContext {
   readonly once: boolean;
   /** What was committed before, by key. */
   readonly positions: ReadonlyMap<string, Json>;
+  /** A folder of its own for state too large for a position, which then names how much of its files counts. Not made yet. */
+  readonly directory?: string;
   /** False while the spool takes nothing (full, no space): a server then answers 503 instead of waiting. */
   readonly accepting: () => boolean;
   /** The 32 hex digits of the spool's id: how a receiver names itself. */

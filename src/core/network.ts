@@ -44,9 +44,31 @@ export interface ServeOptions {
   bodyBytesMax: number;
 }
 
+/** A WebSocket to open, and who is told what comes. After `closed` nothing is told any more. */
+export interface ConnectOptions {
+  /** `ws://` or `wss://`. */
+  url: string;
+  headers: Record<string, string>;
+  /** TLS settings of the target, PEM texts. */
+  tls?: NetworkRequest["tls"];
+  opened(): void;
+  /** A text frame. */
+  message(text: string): void;
+  ping(): void;
+  /** Once, and last. `status` is the HTTP status of a handshake that was refused; code 1006: cut, or never opened. */
+  closed(end: { code: number; reason: string; status?: number; opened: boolean }): void;
+}
+
+export interface WebSocketLike {
+  /** Ends it from this side; `closed` is told all the same, if not at once then when the far side has answered. */
+  close(): void;
+}
+
 export interface Network {
   request(request: NetworkRequest): Promise<NetworkAnswer>;
   serve(options: ServeOptions): Server;
+  /** Opens a WebSocket. Never throws for what the far side does. A simulated network need not have it. */
+  connect?(options: ConnectOptions): WebSocketLike;
 }
 
 const answerBytesMax = 64 * 1024;
@@ -67,6 +89,7 @@ export const systemNetwork: Network = {
     const body = request.binary === true ? { text: "", body: bytes } : { text: bytes.toString("utf8") };
     return { status: answer.status, headers: answer.headers, ...body };
   },
+  connect: (options) => connectWebSocket(options),
   serve(options) {
     const { bodyBytesMax, listen, tls } = options;
     const handle = (request: Request): Response | Promise<Response> => options.handle(request);
@@ -93,6 +116,58 @@ export const systemNetwork: Network = {
     };
   },
 };
+
+/** How long a far side may take to answer a close before the socket counts as closed. */
+const closeMs = 1000;
+
+function connectWebSocket(options: ConnectOptions): WebSocketLike {
+  const { url, headers, tls } = options;
+  const proxy = proxyOf(url);
+  const socket = new WebSocket(url, { headers, ...(tls === undefined ? {} : { tls }), ...(proxy === undefined ? {} : { proxy }) });
+  let wasOpened = false;
+  let over = false;
+  let status: number | undefined;
+  const end = (code: number, reason: string): void => {
+    if (over) return;
+    over = true;
+    options.closed({ code, reason, opened: wasOpened, ...(status === undefined ? {} : { status }) });
+  };
+  socket.addEventListener("open", () => {
+    wasOpened = true;
+    if (!over) options.opened();
+  });
+  socket.addEventListener("message", ({ data }) => {
+    if (!over && typeof data === "string") options.message(data);
+  });
+  // The runtime tells of pings too, and answers them; its types do not know.
+  socket.addEventListener("ping" as "open", () => {
+    if (!over) options.ping();
+  });
+  socket.addEventListener("error", (event) => {
+    const found = /Expected 101 status code: (\d{3})/.exec("message" in event ? event.message : "");
+    if (found !== null) status = Number(found[1]);
+  });
+  socket.addEventListener("close", ({ code, reason }) => end(code, reason));
+  return {
+    close() {
+      socket.close(1000);
+      setTimeout(() => {
+        socket.terminate();
+        end(1006, "");
+      }, closeMs).unref();
+    },
+  };
+}
+
+/** The proxy that the environment names for `url`, as fetch takes it by itself: HTTP(S)_PROXY, unless NO_PROXY names the host. */
+function proxyOf(url: string): string | undefined {
+  const { protocol, hostname } = new URL(url);
+  const name = protocol === "wss:" ? "https_proxy" : "http_proxy";
+  const proxy = process.env[name] ?? process.env[name.toUpperCase()] ?? "";
+  const direct = (process.env["no_proxy"] ?? process.env["NO_PROXY"] ?? "").split(",").map((part) => part.trim().replace(/^\*?\./, ""));
+  if (proxy === "" || direct.some((part) => part === "*" || (part !== "" && (hostname === part || hostname.endsWith(`.${part}`))))) return undefined;
+  return proxy;
+}
 
 /** Binds with a mask, since a connection made between bind(2) and chmod(2) would get in; chmod takes the x bits off. */
 function serveSocket(path: string, bind: () => Bun.Server<undefined>): Bun.Server<undefined> {

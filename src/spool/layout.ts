@@ -9,6 +9,8 @@ export interface Layout {
   readonly table: string;
   readonly positions: readonly [string, string];
   readonly sinks: string;
+  /** A folder for each source whose state is too large for a position. */
+  readonly sources: string;
   readonly quarantine: string;
 }
 
@@ -22,6 +24,7 @@ export function layoutOf(dir: string): Layout {
     table: `${dir}/segments.table`,
     positions: [`${dir}/positions.a`, `${dir}/positions.b`],
     sinks: `${dir}/sinks`,
+    sources: `${dir}/sources`,
     quarantine: `${dir}/quarantine`,
   };
 }
