@@ -44,7 +44,7 @@ const keys: Record<string, readonly string[]> = {
   "sinks.directory": ["partition", "zone"],
 };
 
-const types: Record<string, readonly string[]> = { sources: ["loki"], sinks: ["loki"] };
+const types: Record<string, readonly string[]> = { sinks: ["loki"] };
 
 /** True when `path` (`tls`, `batch.bytes_max`) of a part (`spool`, `sources.file`) is promised for a later version. */
 export function plannedKeys(part: string, path: string): boolean {

@@ -15,6 +15,7 @@ export interface RunOptions {
   readonly once?: boolean;
   readonly doors?: Doors;
   readonly name?: string;
+  readonly directory?: string;
 }
 
 export interface Running extends AsyncDisposable {
@@ -37,6 +38,7 @@ export async function startSource(kind: SourceKind, config: unknown, spool: Memo
     host: "edge-1",
     once: options.once ?? false,
     positions: new Map(spool.positions),
+    ...(options.directory === undefined ? {} : { directory: options.directory }),
     accepting: () => true,
     spoolId: "0".repeat(32),
     buffers,

@@ -4,7 +4,10 @@ import { systemDoors } from "../../src/core/doors.ts";
 import type { Source, SourceKind } from "../../src/core/contract.ts";
 import { file } from "../../src/source/file/source.ts";
 import { http } from "../../src/source/http/source.ts";
+import { loki } from "../../src/source/loki/source.ts";
 import { stdin } from "../../src/source/stdin/source.ts";
+import { FakeLoki } from "../support/loki/fake.ts";
+import { serveLoki } from "../support/loki/server.ts";
 import { scratch } from "../support/scratch.ts";
 import { conformSource, type World } from "./source.ts";
 
@@ -90,6 +93,41 @@ function openHttp(): Promise<World> {
   });
 }
 
+/** A Loki over real HTTP and WebSockets. What its tail loses is found within ten seconds and more: test/loki has that in simulated time. */
+async function openLoki(): Promise<World> {
+  const dir = await scratch();
+  const fake = new FakeLoki();
+  fake.limits.tickMs = 20;
+  const server = serveLoki(fake);
+  let lastNs = 0n;
+  return {
+    kind: loki,
+    config: {
+      type: "loki",
+      url: `${server.url}/`,
+      query: '{app="web"}',
+      tenant: "t1",
+      start: "1h",
+      settle: "100ms",
+      sweep_interval: "50ms",
+    },
+    directory: dir.join("state"),
+    feed(lines) {
+      const nowNs = BigInt(Math.floor(Date.now())) * 1_000_000n - BigInt(lines.length);
+      if (nowNs > lastNs) lastNs = nowNs;
+      const values = lines.map((line): [string, string] => [String(++lastNs), line]);
+      for (let at = 0; at < values.length; at += 500) fake.push([{ stream: { app: "web" }, values: values.slice(at, at + 500) }]);
+    },
+    close: () => {},
+    textOf: (emitted) => (JSON.parse(emitted) as { message: string }).message,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
 conformSource("file", { resumes: true, ends: true }, openFile);
 conformSource("stdin", { resumes: false, ends: true }, openStdin);
 conformSource("http", { resumes: true, ends: false }, openHttp);
+conformSource("loki", { resumes: true, ends: true, ordered: false }, openLoki);
