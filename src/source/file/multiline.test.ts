@@ -149,3 +149,50 @@ test("what was refused is read again, the event begun before it included", async
   expect(spool.messages).toEqual(events.slice(0, 3));
   await running.stop();
 });
+
+test("a writer rotates by rename between events, we are killed thirty times: no event lost, none twice, none torn", async () => {
+  await using dir = await scratch();
+  const path = dir.join("app.log");
+  const config = { type: "file", include: [dir.join("app.log*")], discover_interval: "20ms", multiline: { preset: "java", timeout: "5s" } };
+  const event = (n: number): string => `n=${n} failed\n${"\tat com.example.Service.call(Service.java:1)\n".repeat(n % 9)}`.trimEnd();
+  let written = 0;
+  let generation = 0;
+  let open = true;
+  const writing = (async () => {
+    writeFileSync(path, "");
+    while (open) {
+      for (let count = 0; count < 7; count++) {
+        const text = `${event(written++)}\n`;
+        // In two writes, the border anywhere: inside a line, between two lines of an event.
+        const cut = (written * 13) % text.length;
+        appendFileSync(path, text.slice(0, cut));
+        await Bun.sleep(1);
+        appendFileSync(path, text.slice(cut));
+      }
+      if (written % 5 === 0) {
+        renameSync(path, `${path}.${++generation}`);
+        writeFileSync(path, "");
+      }
+      await Bun.sleep(5);
+    }
+  })();
+  let spool = spoolOf(config);
+  for (let kill = 0; kill < 30; kill++) {
+    const before = spool.emits;
+    const running = await startSource(file, config, spool);
+    await until(() => spool.emits > before + 2, "it reads");
+    await Bun.sleep(Math.random() * 60);
+    await running[kill % 3 === 0 ? "stop" : "kill"]();
+    expect(spool.broken).toEqual([]);
+    spool = spoolOf(config, spool);
+  }
+  open = false;
+  await writing;
+  const last = await startSource(file, config, spool, { once: true });
+  await last.done;
+  await last.stop();
+  const numberOf = (message: unknown): number => Number(/n=(\d+)/.exec(String(message))?.[1]);
+  const arrived = spool.messages.toSorted((a, b) => numberOf(a) - numberOf(b));
+  expect(generation).toBeGreaterThan(3);
+  expect(arrived).toEqual(Array.from({ length: written }, (_, n) => event(n)));
+}, 60_000);
