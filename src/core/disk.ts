@@ -4,7 +4,7 @@
  * All calls reject with the system's error (`code` as in errno(3)); whoever calls says what it was doing.
  * Reads and writes run off the main thread.
  */
-import { constants, type Stats } from "node:fs";
+import { constants, watch, type Stats } from "node:fs";
 import * as fs from "node:fs/promises";
 
 export type FileKind = "file" | "directory" | "symlink" | "socket" | "other";
@@ -38,6 +38,14 @@ export interface DiskFile extends AsyncDisposable {
  */
 export type OpenMode = "read" | "nofollow" | "write" | "create";
 
+/** Events of a folder until `close`. */
+export interface Watch {
+  close(): void;
+}
+
+/** Called with the name in the folder (undefined: not known) that was written to (`change`), or came or went (`names`). */
+export type OnEvent = (name: string | undefined, kind: "change" | "names") => void;
+
 export interface Disk {
   open(path: string, mode: OpenMode, permissions?: number): Promise<DiskFile>;
   /** Names in a directory, unsorted, without `.` and `..`. */
@@ -57,6 +65,11 @@ export interface Disk {
   syncDirectory(path: string): Promise<void>;
   /** Bytes an unprivileged process may still write, and the size, of the file system that holds `path`. */
   space(path: string): Promise<{ freeBytes: number; totalBytes: number }>;
+  /**
+   * Tells what happens in a folder, within milliseconds; nothing of what happens in folders below. Undefined where the file system
+   * does not tell all (over the network, in user space); rejects when no more can be watched. A simulated disk has none.
+   */
+  watch?(folder: string, onEvent: OnEvent): Promise<Watch | undefined>;
   /** The process's standard input, a pipe as a rule: pieces as they come, each in memory of its own, no more read than asked for. A simulated disk has none. */
   input?(): ReadableStream<Uint8Array>;
 }
@@ -97,7 +110,16 @@ export const systemDisk: Disk = {
     return { freeBytes: found.bavail * found.bsize, totalBytes: found.blocks * found.bsize };
   },
   input: () => Bun.stdin.stream(),
+  async watch(folder, onEvent) {
+    if (process.platform !== "linux" || !localSystems.has((await fs.statfs(folder)).type)) return undefined;
+    const watcher = watch(folder, { persistent: false }, (kind, name) => onEvent(name ?? undefined, kind === "change" ? "change" : "names"));
+    watcher.on("error", () => onEvent(undefined, "names"));
+    return watcher;
+  },
 };
+
+/** Magic numbers, from statfs(2), of file systems where every write comes from this kernel: ext, xfs, btrfs, tmpfs, overlay, zfs, f2fs. */
+const localSystems: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x2fc12fc1, 0xf2f52010]);
 
 class SystemFile implements DiskFile {
   readonly path: string;

@@ -54,10 +54,31 @@ export class Folders {
     return names;
   }
 
-  /** In this look, nothing in `folder` has come, gone or changed hands since the last one. */
-  settled(folder: string): boolean {
+  /** Whether all folders of the last look are as they were, and their listings settled and not due anew. */
+  async stand(): Promise<boolean> {
+    for (const [folder, known] of this.#listings) {
+      if (known.seen < settledAfter || known.seen % anewAfter === 0) return false;
+      const stat = await this.#disk.stat(folder).catch(() => undefined);
+      if (known.modifiedMs !== stat?.modifiedMs || known.inode !== stat.inode) return false;
+    }
+    for (const known of this.#listings.values()) {
+      known.look = this.#look;
+      known.seen++;
+    }
+    return true;
+  }
+
+  /** In this look, nothing in `folder` has come, gone or changed hands since the last one. `told`: its time can be relied on. */
+  settled(folder: string, told: boolean): boolean {
     const listing = this.#listings.get(folder);
-    return listing !== undefined && listing.look === this.#look && listing.seen > settledAfter && listing.seen % anewAfter !== 1;
+    if (listing === undefined || listing.look !== this.#look || listing.seen <= settledAfter) return false;
+    return told || listing.seen % anewAfter !== 1;
+  }
+
+  /** The inode of `folder`, when it was listed in this look. */
+  inode(folder: string): number | undefined {
+    const listing = this.#listings.get(folder);
+    return listing?.look === this.#look ? listing.inode : undefined;
   }
 
   /** Whether `name` in `folder`, which was listed in this look, is a folder itself and no symlink to one. */

@@ -1,7 +1,8 @@
 /**
  * Looks at the disk: which files match now. Nothing here knows what was read.
  *
- * A look asks only for what can have changed: names by their folder's time (folders.ts), quiet files in turns.
+ * A look asks only for what can have changed: names by their folder's time (folders.ts), quiet files in turns, and rarely where
+ * file system events tell of them (events.ts).
  *
  * Only regular files come out, each once, however many patterns, symlinks and hard links lead to it. A symlink counts when
  * its target lies below the folder some pattern begins with, or below one of `symlink_roots`: who may write into a log
@@ -10,6 +11,7 @@
 import { dirname } from "node:path";
 import type { Disk, FileStat } from "../../core/disk.ts";
 import type { Fault } from "../../core/fault.ts";
+import type { Events } from "./events.ts";
 import { Folders } from "./folders.ts";
 import { noMatch, notRegular, symlinkRefused, unreadable } from "./faults.ts";
 import { walk, type Pattern } from "./glob.ts";
@@ -34,6 +36,8 @@ const batch = 64;
 const busyMs = 10_000;
 /** Of the others so many are, and at least a fifth of them: 500 are 0.25 % of a core every second, ten thousand take five looks. */
 const quietPerLook = 500;
+/** Where events are trusted: all within half a minute. */
+const looksForTrusted = 30;
 
 interface Seen {
   readonly found: Found;
@@ -51,24 +55,75 @@ export class Finder {
   readonly #globs: Globs;
   readonly #monotonic: () => number;
   readonly #folders: Folders;
+  readonly #events: Events | undefined;
   #seen = new Map<string, Seen>();
-  #quietFrom = 0;
+  /** Of `#seen`: its paths, and when the last of them is quiet. */
+  #paths: readonly string[] = [];
+  #quietAt = Number.NEGATIVE_INFINITY;
+  /** The next path in turn, and how often the turn has come round. */
+  #turn = 0;
+  #round = 0;
+  /** The last look in full met nothing but plain files in folders it has listed. */
+  #plain = false;
   #changed = false;
   #result = new Map<string, Found>();
 
-  constructor(disk: Disk, globs: Globs, monotonic: () => number) {
+  /** Without `events` every quiet file is asked in turns. */
+  constructor(disk: Disk, globs: Globs, monotonic: () => number, events?: Events) {
     this.#disk = disk;
     this.#globs = globs;
     this.#monotonic = monotonic;
     this.#folders = new Folders(disk);
+    this.#events = events;
   }
 
   /** All files that match, by `inodeKey`, of several names for one file the first. The same map as before when nothing has changed. */
   async find(report: (fault: Fault, detail: string) => void): Promise<Map<string, Found>> {
     this.#folders.begin();
-    const roots = await realRoots(this.#disk, this.#globs);
+    this.#events?.begin();
     const quiet = this.#quietSlice();
     const now = this.#monotonic();
+    if (await this.#nothingNew(quiet, now)) return this.#result;
+    let reported = 0;
+    const seen = await this.#lookAtAll(quiet, now, (fault, detail) => {
+      reported++;
+      report(fault, detail);
+    });
+    this.#plain = reported === 0 && this.#watchFolders(seen);
+    if (!this.#changed && seen.size === this.#seen.size) return this.#result;
+    this.#take(seen);
+    return this.#result;
+  }
+
+  #take(seen: Map<string, Seen>): void {
+    this.#seen = seen;
+    this.#paths = [...seen.keys()];
+    this.#result = new Map();
+    for (const { found, changedAt } of seen.values()) {
+      this.#quietAt = Math.max(this.#quietAt, changedAt + busyMs);
+      const key = inodeKey(found.stat);
+      if (!this.#result.has(key)) this.#result.set(key, found);
+    }
+  }
+
+  /** The whole look as a rule: all is quiet, the folders stand as they were, and so do the files whose turn it is. */
+  async #nothingNew(quiet: ReadonlySet<string>, now: number): Promise<boolean> {
+    if (!this.#plain || now < this.#quietAt || this.#events?.tells((path) => this.#seen.has(path)) === true) return false;
+    if (!(await this.#folders.stand())) return false;
+    const due = [...quiet];
+    for (let at = 0; at < due.length; at += batch) {
+      const stats = await Promise.all(due.slice(at, at + batch).map((path) => this.#disk.stat(path, false).catch(() => undefined)));
+      const same = stats.every((stat, index) => {
+        const known = this.#seen.get(due[at + index] ?? "")?.found;
+        return stat?.kind === "file" && known !== undefined && isSame(known, { ...known, stat });
+      });
+      if (!same) return false;
+    }
+    return true;
+  }
+
+  async #lookAtAll(quiet: ReadonlySet<string>, now: number, report: (fault: Fault, detail: string) => void): Promise<Map<string, Seen>> {
+    const roots = await realRoots(this.#disk, this.#globs);
     this.#changed = false;
     const seen = new Map<string, Seen>();
     const matched = new Set<string>();
@@ -88,14 +143,12 @@ export class Finder {
       if (!matched.has(text)) report(noMatch(text, named), text);
       matched.add(text); // one report, however many alternatives its braces spell out
     }
-    if (!this.#changed && seen.size === this.#seen.size) return this.#result;
-    this.#seen = seen;
-    this.#result = new Map();
-    for (const { found } of seen.values()) {
-      const key = inodeKey(found.stat);
-      if (!this.#result.has(key)) this.#result.set(key, found);
-    }
-    return this.#result;
+    return seen;
+  }
+
+  /** Whether the last look found a file under `path`. */
+  knows(path: string): boolean {
+    return this.#seen.has(path);
   }
 
   async #walk(pattern: Pattern, report: (fault: Fault, detail: string) => void): Promise<string[]> {
@@ -113,28 +166,55 @@ export class Finder {
   #carryOver(path: string, now: number, quiet: ReadonlySet<string>, seen: Map<string, Seen>): boolean {
     if (seen.has(path)) return true;
     const known = this.#seen.get(path);
-    if (known === undefined || known.found.target !== path || !this.#folders.settled(known.folder)) return false;
-    if (quiet.has(path) || now - known.changedAt < busyMs) return false;
+    if (known === undefined || known.found.target !== path || !this.#settled(known.folder)) return false;
+    if (quiet.has(path) || now - known.changedAt < busyMs || this.#events?.told(path) === true) return false;
     seen.set(path, known);
     return true;
   }
 
-  /** The quiet files whose turn it is. */
+  #settled(folder: string): boolean {
+    return this.#folders.settled(folder, this.#events?.trusts(folder) === true);
+  }
+
+  /** The quiet files whose turn it is: where events are trusted, only every so many rounds. */
   #quietSlice(): Set<string> {
-    const paths = [...this.#seen.keys()];
-    const count = Math.max(quietPerLook, Math.ceil(paths.length / 5));
-    if (this.#quietFrom >= paths.length) this.#quietFrom = 0;
-    const slice = new Set(paths.slice(this.#quietFrom, this.#quietFrom + count));
-    this.#quietFrom += count;
+    const slice = new Set<string>();
+    const paths = this.#paths;
+    const count = Math.min(paths.length, Math.max(quietPerLook, Math.ceil(paths.length / 5)));
+    const rounds = Math.max(1, Math.round((looksForTrusted * count) / paths.length));
+    for (let left = count; left > 0; left--) {
+      if (this.#turn >= paths.length) {
+        this.#turn = 0;
+        this.#round++;
+      }
+      const path = paths[this.#turn++] ?? "";
+      const trusted = this.#events?.trusts(this.#seen.get(path)?.folder ?? "") === true;
+      if (!trusted || (this.#turn + this.#round) % rounds === 0) slice.add(path);
+    }
     return slice;
+  }
+
+  /** Has the folders of what was seen watched. True when all of it are plain files in folders that were listed. */
+  #watchFolders(seen: ReadonlyMap<string, Seen>): boolean {
+    let plain = true;
+    const folders = new Map<string, number>();
+    for (const { folder, found } of seen.values()) {
+      const inode = folders.get(folder) ?? this.#folders.inode(folder);
+      if (inode === undefined || found.target !== found.path) plain = false;
+      if (inode !== undefined) folders.set(folder, inode);
+    }
+    this.#events?.keep(folders);
+    return plain;
   }
 
   #note(found: Found, now: number): Seen {
     const before = this.#seen.get(found.path);
     if (before !== undefined && isSame(before.found, found)) return before;
     this.#changed = true;
+    const folder = before?.folder ?? dirname(found.path);
+    if (before?.found.stat.inode === found.stat.inode && found.path === found.target) this.#events?.changed(folder, found.path);
     // What is there at the first look is taken for quiet: its modification time may be from anywhere.
-    return { found, folder: dirname(found.path), changedAt: this.#seen.size === 0 ? Number.NEGATIVE_INFINITY : now };
+    return { found, folder, changedAt: this.#seen.size === 0 ? Number.NEGATIVE_INFINITY : now };
   }
 }
 
