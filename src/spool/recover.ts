@@ -238,6 +238,8 @@ class Recovery {
     if (kept === undefined) return 0;
     if (kept.sealEnd < segment.fileBytes) await this.#cut(file, segment, kept.sealEnd);
     await file.datasync();
+    // The process before may have died between the sync of a new file and that of its name.
+    await this.#doors.disk.syncDirectory(this.#layout.segments);
     // The next start is to know that this was synced. Losing the seal costs nothing, as ever.
     if (kept.sealEnd === kept.end && kept.commit !== undefined)
       await file.write([encodeBlock({ kind: "seal", group: kept.commit.group })], kept.end).catch(() => file.truncate(kept.end));
