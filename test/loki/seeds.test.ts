@@ -11,7 +11,7 @@ import { committed, identities, Rig, type Life } from "./rig.ts";
 const minuteMs = 60_000;
 
 /** As many as fit into a minute of one core; all 200 with LOKI_SEEDS=200. */
-const seeds = Number(process.env["LOKI_SEEDS"] ?? 24);
+const seeds = Number(process.env["LOKI_SEEDS"] ?? 12);
 
 interface Outcome {
   readonly rig: Rig;

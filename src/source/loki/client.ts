@@ -13,6 +13,9 @@ const timeoutMs = 60_000;
 /** A page is asked for so that it stays below an eighth of this; longer, it is asked for in halves. */
 export const answerBytesMax = 32 * 1024 * 1024;
 
+/** One answer of many that is cut or a 500 is asked for again before a sweep is given up over it. */
+const againMs: readonly number[] = [250, 1000];
+
 export interface TailEvents {
   opened(): void;
   message(text: string): void;
@@ -62,6 +65,20 @@ export class Client {
 
   /** As `get`: `data` of a 200's JSON, and how long the answer was. Rejects with a Fault for everything else. */
   async data(path: string, params: Readonly<Record<string, string>>, kill: AbortSignal): Promise<{ data: unknown; length: number }> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#dataOnce(path, params, kill);
+      } catch (cause) {
+        const passing =
+          cause instanceof Fault && /^loki_(?:server_error|answer_unreadable)$/.test(cause.code) && !/too long|answered 504/.test(cause.message);
+        const waitMs = againMs[attempt];
+        if (!passing || waitMs === undefined || kill.aborted) throw cause;
+        await this.#doors.clock.sleep(waitMs, kill);
+      }
+    }
+  }
+
+  async #dataOnce(path: string, params: Readonly<Record<string, string>>, kill: AbortSignal): Promise<{ data: unknown; length: number }> {
     const operation = `ask ${this.place} for ${path}`;
     const answer = await this.get(path, params, kill);
     if (answer.status !== 200) throw refused(answer, operation, this.#doors.clock.now());

@@ -40,25 +40,28 @@ export class Query {
     this.#crowded = crowded;
   }
 
-  /** Gives all entries of `[from, end)` to `take`, by time, a page at a time; some more than once. Rejects with a Fault. */
-  async read(from: bigint, end: bigint, take: (entries: Entry[]) => Promise<void>, kill: AbortSignal): Promise<void> {
+  /**
+   * Gives all entries of `[from, end)` to `take`, by time, a page at a time; some more than once. `reached`: all before it were
+   * given. Rejects with a Fault.
+   */
+  async read(from: bigint, end: bigint, take: (entries: Entry[], reached: bigint) => Promise<void>, kill: AbortSignal): Promise<void> {
     for (let cursor = from; cursor < end && !kill.aborted;) {
       const asked = Math.min(this.#limit, this.#limitMax);
       const windowEnd = cursor + this.#spanNs < end ? cursor + this.#spanNs : end;
       const page = await this.#page(this.#query, cursor, windowEnd, asked, kill);
       if (page === undefined) continue; // asked for too much: again, with less
       if (page.length < asked) {
-        await take(page);
+        await take(page, windowEnd);
         cursor = windowEnd;
         if (this.#spanNs < spanNsMax) this.#spanNs *= 2n;
         continue;
       }
       const last = BigInt(page.at(-1)?.time ?? 0);
       if (last > cursor) {
-        await take(page);
+        await take(page, last);
         cursor = last;
       } else {
-        await take(await this.#instant(cursor, kill));
+        await take(await this.#instant(cursor, kill), cursor + 1n);
         cursor += 1n;
       }
     }

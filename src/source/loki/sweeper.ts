@@ -27,6 +27,8 @@ const lateSweepMs = 5 * 60_000;
 const retryMsMin = 1000;
 const retryMsMax = 60_000;
 const bucketsPerMinute = 60 / bucketSeconds;
+/** How often the watermark moves during a long sweep. */
+const progressMs = 5000;
 /** More buckets than this since the last sweep are not counted first. */
 const countedMax = 720;
 /** Minutes beyond `lateness` whose counts are still compared, so that what came too late is at least known of. */
@@ -64,6 +66,9 @@ export class Sweeper {
   #asleep: AbortController | undefined;
   #raised: Fault | undefined;
   #differs = false;
+  /** How far the sweep came that a fault cut short: it goes on there, or a long one would never be through. */
+  #resumeAt: bigint | undefined;
+  #committedMs = 0;
 
   constructor(config: LokiConfig, context: SourceContext, flow: Flow, query: Query, kill: AbortSignal) {
     this.#config = config;
@@ -78,6 +83,7 @@ export class Sweeper {
   gap(): void {
     this.#gap = true;
     this.#late = true;
+    this.#resumeAt = undefined;
     this.#asleep?.abort();
   }
 
@@ -85,6 +91,7 @@ export class Sweeper {
   async run({ stop }: Signals): Promise<void> {
     const { clock, random } = this.#context.doors;
     let attempt = 0;
+    let failedAt = 0n;
     while (!stop.aborted && !this.#kill.aborted && this.#flow.broken === undefined) {
       this.#asleep = new AbortController();
       const { signal } = this.#asleep;
@@ -99,6 +106,8 @@ export class Sweeper {
         if (stop.aborted || this.#kill.aborted || this.#flow.broken !== undefined) return;
         if (!(cause instanceof Fault) || this.#context.once) throw cause;
         this.#raise(cause);
+        if (this.#resumeAt !== undefined && this.#resumeAt > failedAt) attempt = 0;
+        failedAt = this.#resumeAt ?? 0n;
         const waitMs = cause.waitMs ?? backoffMs(attempt++, retryMsMin, retryMsMax, () => random.next());
         await clock.sleep(waitMs, stop, this.#kill);
         continue;
@@ -145,7 +154,8 @@ export class Sweeper {
     if (this.#kill.aborted) return;
     this.#flow.floor = floor;
     this.watermark = floor;
-    this.#lateTo = floor;
+    // All that was pushed before now is read from here on; what is pushed later is not older than lateness.
+    this.#lateTo = max(floor, this.#nowNs - nsOfMs(this.#config.settle));
     // Not waited for: what is emitted from now on becomes durable after it.
     void this.#flow.commit({ w: String(floor), floor: String(floor) });
   }
@@ -170,7 +180,10 @@ export class Sweeper {
       const to = once ? now + nsOfMs(aheadMs) : gap ? now : settled;
       let swept = settled;
       if (gap || !tailing || !this.#countable) {
-        await this.#read(max(this.#flow.floor, gap ? this.watermark - nsOfMs(overlapMs) : this.watermark), to);
+        const from = this.#resumeAt ?? max(this.#flow.floor, gap ? this.watermark - nsOfMs(overlapMs) : this.watermark);
+        this.#resumeAt = from;
+        await this.#read(from, to, false, (reached) => this.#progress(reached, settled));
+        this.#resumeAt = undefined;
       } else {
         swept = await this.#compare(settled);
       }
@@ -180,6 +193,15 @@ export class Sweeper {
       this.#gap ||= gap;
       throw cause;
     }
+  }
+
+  /** In the middle of a long sweep: what it has come past need not be read again after a kill. */
+  async #progress(reached: bigint, settled: bigint): Promise<void> {
+    if (this.#resumeAt === undefined) return; // a new gap: it begins again
+    this.#resumeAt = reached;
+    const nowMs = this.#context.doors.clock.monotonic();
+    if (nowMs - this.#committedMs < progressMs) return;
+    await this.#commit(max(this.watermark, reached < settled ? reached : settled));
   }
 
   /** The steady sweep, by counts. Returns how far it came. */
@@ -264,15 +286,16 @@ export class Sweeper {
   }
 
   /** `expected`: the tail should have brought it. */
-  async #read(from: bigint, to: bigint, expected = false): Promise<void> {
+  async #read(from: bigint, to: bigint, expected = false, reached: (ns: bigint) => Promise<void> = () => Promise.resolve()): Promise<void> {
     let fresh = 0;
     await this.#query.read(
       from,
       to,
-      async (entries) => {
+      async (entries, ns) => {
         fresh += await this.#flow.take(entries);
         await this.#flow.room(this.#kill);
         await this.#flow.move();
+        await reached(ns);
       },
       this.#kill,
     );
@@ -287,7 +310,11 @@ export class Sweeper {
     if (!(await this.#flow.commit({ w: String(watermark), floor: String(this.#flow.floor), late: String(this.#lateTo) }))) return;
     this.watermark = watermark;
     this.swept = true;
-    const bound = minuteOf(bucketAt(this.#lateTo - nsOfMs(this.#config.lateness))) - bucketsPerMinute;
+    this.#committedMs = this.#context.doors.clock.monotonic();
+    // What may be read once more is not forgotten: a late sweep's minutes, and what a gap overlaps.
+    const late = this.#lateTo - nsOfMs(this.#config.lateness);
+    const again = watermark - nsOfMs(overlapMs);
+    const bound = minuteOf(bucketAt(late < again ? late : again)) - bucketsPerMinute;
     this.#remember(bound);
     const { position, files } = this.#flow.seen.expire(bound);
     if (Object.keys(position).length > 0 && !(await this.#flow.commit(position))) return;
