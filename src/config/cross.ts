@@ -19,7 +19,13 @@ interface Parts {
 }
 
 export function crossFindings(parts: Parts, tree: Tree): Finding[] {
-  return [...unknownSources(tree), ...heldByRequired(parts.sinks, tree), ...sharedPlaces(parts.sinks, tree), ...sharedListeners(parts, tree), ...severalStdin(parts.sources)];
+  return [
+    ...unknownSources(tree),
+    ...heldByRequired(parts.sinks, tree),
+    ...sharedPlaces(parts.sinks, tree),
+    ...sharedListeners(parts, tree),
+    ...severalStdin(parts.sources),
+  ];
 }
 
 /** `from` names sources of this file; taken from the file itself, so that a source with another mistake still counts. */

@@ -149,7 +149,12 @@ function codeOf(cause: unknown): unknown {
 }
 
 /** The NDJSON of a frame. Rejects with RecordsGone (of `picks`) when it is damaged. */
-export async function decodeFrame(frame: FrameRef, picks: readonly Range[], reader: Pick<SpoolReader, "payload">, compress: Compress): Promise<Uint8Array> {
+export async function decodeFrame(
+  frame: FrameRef,
+  picks: readonly Range[],
+  reader: Pick<SpoolReader, "payload">,
+  compress: Compress,
+): Promise<Uint8Array> {
   const payload = await payloadOf(frame, picks, reader);
   let raw: Uint8Array;
   try {

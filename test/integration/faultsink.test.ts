@@ -150,6 +150,7 @@ test("a wait that the receiver asks for is kept", async () => {
   const socket = dir.join("control.sock");
   await using running = startLogferry(config, socket);
   await running.ready();
+  await until(() => foreign.requests.length >= 2, "it is tried again");
   await recovered(socket);
   const [first, second] = foreign.requests;
   expect(second!.ms - first!.ms).toBeGreaterThan(990);
