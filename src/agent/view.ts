@@ -68,8 +68,10 @@ export class AgentView implements View {
     return computeHealth(board.reasons(), this.#watch.components(), { monotonicMs: clock.monotonic(), wallMs: clock.now() }, stalledAfterMs);
   }
 
+  /** Not before every source has had its first look: until then its lag says nothing. */
   ready(): boolean {
-    return this.started && this.#parts.spool.accepting();
+    const { sources, spool } = this.#parts;
+    return this.started && spool.accepting() && sources.every((source) => source.status().state !== "starting");
   }
 
   flush(): void {
