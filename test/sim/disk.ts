@@ -1,96 +1,129 @@
 /**
  * A disk that keeps its word and not a bit more: what was not synced may be gone after a crash, in part or in any order.
  *
- * - A file's writes since its last sync survive a power loss each or not, and cut at any byte; its size likewise.
- * - Names (create, rename, link, remove) survive in the order they were made, up to some point after the last sync of the folder.
+ * - A file's writes since its last sync survive a power loss each or not, cut at any byte, or any of their sectors; its size likewise.
+ * - Names (create, rename, link, remove) survive in the order they were made, up to some point after the last sync of their
+ *   folder; a folder whose own name is gone is gone with all in it.
  * - A kill of the process alone loses nothing: the kernel still has it all.
- * - It fills up (a write stops anywhere), fails a sync (what it covered is then neither on disk nor written again by the next
- *   sync, as after a real failed fsync), reads short, and changes bytes at rest when told to.
+ * - It fills up (a write stops anywhere), fails a write, fails a sync (of what it covered some is on the medium, the rest is
+ *   neither there nor written by the next sync, as after a real failed fsync), reads short, fails a read, and changes bytes at
+ *   rest when told to. A handle that was closed cannot be used.
  */
 import type { Disk, DiskFile, FileStat, OpenMode } from "../../src/core/disk.ts";
-import type { World } from "./world.ts";
+import { Content, type Write } from "./content.ts";
+import { SimFile } from "./file.ts";
+import { failed, noDiskFaults, statOf, type DiskFaults, type Node } from "./node.ts";
+import type { Seeded } from "./random.ts";
+import type { Life } from "./world.ts";
 
-interface Node {
-  readonly inode: number;
-  readonly kind: "file" | "directory";
-  /** As every process sees it. */
-  bytes: Uint8Array;
-  /** As it is on the medium. */
-  durable: Uint8Array;
-  /** Since the last sync, in order. Dirty no more once a sync of them failed. */
-  pending: { at: number; bytes: Uint8Array | undefined; size: number; lost: boolean }[];
-}
+/** Names that change together: a rename is one. */
+type NameChange = readonly { readonly path: string; readonly node: Node | undefined }[];
 
-type NameChange = { readonly path: string; readonly node: Node | undefined };
-
-export interface DiskFaults {
-  /** Chance of each: a sync fails, a read comes short. */
-  syncFails: number;
-  shortReads: number;
-  /** Bytes all files may take. */
-  capacity: number;
-}
-
-const failed = (code: string, path: string): Error => Object.assign(new Error(`${code} ${path}`), { code });
+/** What a disk writes at once: of a long write any of them may be there. */
+const sectorBytes = 512;
 
 export class SimDisk implements Disk {
-  readonly #world: World;
-  readonly faults: DiskFaults = { syncFails: 0, shortReads: 0, capacity: Infinity };
+  readonly random: Seeded;
+  readonly faults: DiskFaults = { ...noDiskFaults };
+  /** The process that uses it now. */
+  life: Life;
+  syncsFailed = 0;
   #names = new Map<string, Node>();
   /** What a power loss would leave of the names, and the changes since, per folder. */
   #durableNames = new Map<string, Node>();
   #changes = new Map<string, NameChange[]>();
   #inodes = 1;
+  #used = 0;
 
-  constructor(world: World) {
-    this.#world = world;
-    const root: Node = { inode: 0, kind: "directory", bytes: new Uint8Array(), durable: new Uint8Array(), pending: [] };
-    this.#names.set("/", root);
-    this.#durableNames.set("/", root);
+  /** `folders` are there from the start. */
+  constructor(random: Seeded, life: Life, folders: readonly string[]) {
+    this.random = random;
+    this.life = life;
+    for (const path of folders) this.#names.set(path, this.#make("directory"));
+    this.#durableNames = new Map(this.#names);
+  }
+
+  #make(kind: Node["kind"]): Node {
+    return { inode: this.#inodes++, kind, bytes: new Content(), durable: new Content(), pending: [] };
   }
 
   /** The power fails: only what was synced is sure. */
   powerLoss(): void {
-    const { random } = this.#world;
+    const { random } = this;
     for (const changes of this.#changes.values()) {
-      for (const { path, node } of changes.slice(0, random.below(changes.length + 1))) setName(this.#durableNames, path, node);
+      for (const change of changes.slice(0, random.below(changes.length + 1))) setNames(this.#durableNames, change);
     }
     this.#changes.clear();
+    for (const path of this.#durableNames.keys()) if (path !== "/" && !this.#reachable(path)) this.#durableNames.delete(path);
     this.#names = new Map(this.#durableNames);
     for (const node of new Set(this.#names.values())) {
-      let bytes = node.durable;
-      for (const write of node.pending)
-        if (!write.lost && random.chance(0.5))
-          bytes = applied(bytes, write, random.chance(0.5) ? undefined : random.below((write.bytes?.byteLength ?? 0) + 1));
-      node.bytes = bytes;
-      node.durable = bytes;
+      for (const write of node.pending) this.#happenInPart(node, write, 0.5);
       node.pending = [];
+      node.bytes = node.durable.clone();
+    }
+    this.count();
+  }
+
+  #reachable(path: string): boolean {
+    for (let dir = parent(path); dir !== "/"; dir = parent(dir)) if (!this.#durableNames.has(dir)) return false;
+    return true;
+  }
+
+  /** With `share` as the odds, a write reaches the medium: whole, up to any byte of it, or any of its sectors. */
+  #happenInPart(node: Node, write: Write, share: number): void {
+    const { random } = this;
+    if (!random.chance(share)) return;
+    const { at, bytes } = write;
+    if (bytes === undefined || random.chance(0.4)) return node.durable.apply(write);
+    if (random.chance(0.4)) return node.durable.apply({ at, bytes: bytes.subarray(0, random.below(bytes.byteLength + 1)) });
+    for (let from = 0; from < bytes.byteLength;) {
+      const end = Math.min(bytes.byteLength, from + sectorBytes - ((at + from) % sectorBytes));
+      if (random.chance(0.7)) node.durable.apply({ at: at + from, bytes: bytes.subarray(from, end) });
+      from = end;
     }
   }
 
-  /** Changes one byte at rest of a file that `matches`; returns where, or undefined when there is none. */
-  rot(matches: (path: string) => boolean): { path: string; at: number } | undefined {
-    const found = [...this.#names].filter(([path, node]) => node.kind === "file" && node.durable.byteLength > 0 && matches(path));
-    const [path, node] = this.#world.random.pick(found) ?? [];
-    if (path === undefined || node === undefined) return undefined;
-    const at = this.#world.random.below(node.durable.byteLength);
-    const flip = 1 << this.#world.random.below(8);
-    node.durable = node.durable.slice();
-    node.durable[at] = (node.durable[at] ?? 0) ^ flip;
-    if (at < node.bytes.byteLength) {
-      node.bytes = node.bytes.slice();
-      node.bytes[at] = node.durable[at] ?? 0;
-    }
-    return { path, at };
+  /** A sync that failed: some of it is there all the same, nothing of the rest will be. */
+  dropPending(node: Node): void {
+    for (const write of node.pending) this.#happenInPart(node, write, 0.3);
+    node.pending = [];
   }
 
-  /** Everything as it is now, as a copy of the folder by a snapshot or `cp`. */
-  copyFrom(other: SimDisk): void {
-    this.#names = new Map(
-      [...other.#names].map(([path, node]) => [path, { ...node, bytes: node.bytes.slice(), durable: node.bytes.slice(), pending: [] }]),
-    );
-    this.#durableNames = new Map(this.#names);
-    this.#changes.clear();
+  /** Changes one bit at rest. */
+  flip(path: string, at: number): void {
+    const node = this.#names.get(path);
+    const bit = 1 << this.random.below(8);
+    node?.durable.flip(at, bit);
+    node?.bytes.flip(at, bit);
+  }
+
+  /** The files of `other` for which `wanted` holds, as a process sees them now, in place of our own. */
+  copyFrom(other: SimDisk, wanted: (path: string) => boolean): void {
+    for (const [path, node] of other.#names) {
+      if (!wanted(path)) continue;
+      const copy: Node = { ...node, bytes: node.bytes.clone(), durable: node.bytes.clone(), pending: [] };
+      this.#names.set(path, copy);
+      this.#durableNames.set(path, copy);
+    }
+    this.#inodes = Math.max(this.#inodes, other.#inodes);
+    this.count();
+  }
+
+  /** Puts a file back, durably, as an operator would. */
+  restore(path: string, content: Uint8Array): void {
+    const node = this.#make("file");
+    for (const copy of [node.bytes, node.durable]) copy.apply({ at: 0, bytes: content });
+    this.#names.set(path, node);
+    this.#durableNames.set(path, node);
+    this.count();
+  }
+
+  /** As the far end of a mistake: the file is gone, durably. */
+  destroy(path: string): void {
+    this.#names.delete(path);
+    this.#durableNames.delete(path);
+    this.#changes.delete(parent(path));
+    this.count();
   }
 
   paths(): string[] {
@@ -98,48 +131,66 @@ export class SimDisk implements Disk {
   }
 
   contentOf(path: string): Uint8Array | undefined {
-    return this.#names.get(path)?.bytes;
+    return this.#names.get(path)?.bytes.view();
   }
 
+  /** Bytes of all files. */
   usedBytes(): number {
-    let bytes = 0;
-    for (const node of new Set(this.#names.values())) bytes += node.bytes.byteLength;
-    return bytes;
+    return this.#used;
   }
 
-  #change(path: string, node: Node | undefined): void {
-    setName(this.#names, path, node);
-    const dir = parent(path);
+  grown(bytes: number): void {
+    this.#used += bytes;
+  }
+
+  /** Counts anew what files take: after names went. */
+  count(): void {
+    this.#used = 0;
+    for (const node of new Set(this.#names.values())) this.#used += node.bytes.length;
+  }
+
+  /** Whether a fault comes now, by its odds. */
+  strikes(odds: "syncFails" | "writeFails" | "readFails"): boolean {
+    const strikes = this.faults[odds] > 0 && this.random.chance(this.faults[odds]);
+    if (strikes && odds === "syncFails") this.syncsFailed++;
+    return strikes;
+  }
+
+  #change(...change: NameChange): void {
+    setNames(this.#names, change);
+    const dir = parent(change[0]?.path ?? "/");
     const changes = this.#changes.get(dir) ?? [];
-    changes.push({ path, node });
+    changes.push(change);
     this.#changes.set(dir, changes);
   }
 
-  open(path: string, mode: OpenMode): Promise<DiskFile> {
-    return this.#world.later(`open ${path} ${mode}`, () => {
+  open(pathGiven: string, mode: OpenMode): Promise<DiskFile> {
+    const path = clean(pathGiven);
+    return this.life.later(`open ${path} ${mode}`, () => {
       let node = this.#names.get(path);
       if (node?.kind === "directory") throw failed("EISDIR", path);
       if (mode === "create" && node !== undefined) throw failed("EEXIST", path);
       if (node === undefined) {
         if (mode === "read" || mode === "nofollow" || !this.#names.has(parent(path))) throw failed("ENOENT", path);
-        node = { inode: this.#inodes++, kind: "file", bytes: new Uint8Array(), durable: new Uint8Array(), pending: [] };
-        this.#change(path, node);
+        node = this.#make("file");
+        this.#change({ path, node });
       }
-      return new SimFile(this.#world, this, path, node);
+      return new SimFile(this, path, node);
     });
   }
 
-  list(path: string): Promise<string[]> {
-    return this.#world.later(`list ${path}`, () => {
+  list(pathGiven: string): Promise<string[]> {
+    const path = clean(pathGiven);
+    return this.life.later(`list ${path}`, () => {
       if (this.#names.get(path)?.kind !== "directory") throw failed("ENOENT", path);
-      return [...this.#names.keys()]
-        .filter((name) => name !== "/" && parent(name) === path)
-        .map((name) => name.slice(path.length + (path === "/" ? 0 : 1)));
+      const inside = [...this.#names.keys()].filter((name) => name !== "/" && parent(name) === path);
+      return inside.map((name) => name.slice(path.length + (path === "/" ? 0 : 1)));
     });
   }
 
-  stat(path: string): Promise<FileStat | undefined> {
-    return this.#world.later(`stat ${path}`, () => {
+  stat(pathGiven: string): Promise<FileStat | undefined> {
+    const path = clean(pathGiven);
+    return this.life.later(`stat ${path}`, () => {
       const node = this.#names.get(path);
       return node === undefined ? undefined : statOf(node);
     });
@@ -149,155 +200,78 @@ export class SimDisk implements Disk {
     return Promise.resolve(path);
   }
 
-  makeDirectory(path: string): Promise<void> {
-    return this.#world.later(`mkdir ${path}`, () => {
+  makeDirectory(pathGiven: string): Promise<void> {
+    const path = clean(pathGiven);
+    return this.life.later(`mkdir ${path}`, () => {
       const parts = path.split("/").filter((part) => part !== "");
       for (let i = 1; i <= parts.length; i++) {
         const dir = `/${parts.slice(0, i).join("/")}`;
-        if (this.#names.has(dir)) continue;
-        this.#change(dir, { inode: this.#inodes++, kind: "directory", bytes: new Uint8Array(), durable: new Uint8Array(), pending: [] });
+        if (!this.#names.has(dir)) this.#change({ path: dir, node: this.#make("directory") });
       }
     });
   }
 
-  rename(from: string, to: string): Promise<void> {
-    return this.#world.later(`rename ${from} ${to}`, () => {
+  rename(fromGiven: string, toGiven: string): Promise<void> {
+    const from = clean(fromGiven);
+    const to = clean(toGiven);
+    return this.life.later(`rename ${from} ${to}`, () => {
       const node = this.#names.get(from);
       if (node === undefined) throw failed("ENOENT", from);
-      this.#change(from, undefined);
-      this.#change(to, node);
+      this.#change({ path: from, node: undefined }, { path: to, node });
+      this.count();
     });
   }
 
-  link(from: string, to: string): Promise<void> {
-    return this.#world.later(`link ${from} ${to}`, () => {
+  link(fromGiven: string, toGiven: string): Promise<void> {
+    const from = clean(fromGiven);
+    const to = clean(toGiven);
+    return this.life.later(`link ${from} ${to}`, () => {
       const node = this.#names.get(from);
       if (node === undefined) throw failed("ENOENT", from);
       if (this.#names.has(to)) throw failed("EEXIST", to);
-      this.#change(to, node);
+      this.#change({ path: to, node });
     });
   }
 
-  remove(path: string): Promise<void> {
-    return this.#world.later(`remove ${path}`, () => {
-      if (this.#names.has(path)) this.#change(path, undefined);
+  remove(pathGiven: string): Promise<void> {
+    const path = clean(pathGiven);
+    return this.life.later(`remove ${path}`, () => {
+      if (!this.#names.has(path)) return;
+      this.#change({ path, node: undefined });
+      this.count();
     });
   }
 
-  syncDirectory(path: string): Promise<void> {
-    return this.#world.later(`sync folder ${path}`, () => {
-      if (this.#world.random.chance(this.faults.syncFails)) throw failed("EIO", path);
-      for (const { path: name, node } of this.#changes.get(path) ?? []) setName(this.#durableNames, name, node);
+  syncDirectory(pathGiven: string): Promise<void> {
+    const path = clean(pathGiven);
+    return this.life.later(`sync folder ${path}`, () => {
+      if (this.strikes("syncFails")) throw failed("EIO", path);
+      for (const change of this.#changes.get(path) ?? []) setNames(this.#durableNames, change);
       this.#changes.delete(path);
-      // Synced under a folder whose own name is not: as ext4, which commits the parents with it.
-      for (let dir = path; dir !== "/"; dir = parent(dir)) {
-        const node = this.#names.get(dir);
-        if (node !== undefined && !this.#durableNames.has(dir)) this.#durableNames.set(dir, node);
-      }
     });
   }
 
   space(): Promise<{ freeBytes: number; totalBytes: number }> {
-    return this.#world.later("space", () => ({ freeBytes: Math.max(0, this.faults.capacity - this.usedBytes()), totalBytes: this.faults.capacity }));
+    return this.life.later("space", () => {
+      if (this.strikes("readFails")) throw failed("EIO", "statfs");
+      return { freeBytes: Math.max(0, this.faults.capacity - this.#used), totalBytes: this.faults.capacity };
+    });
   }
 }
 
-class SimFile implements DiskFile {
-  readonly path: string;
-  readonly #world: World;
-  readonly #disk: SimDisk;
-  readonly #node: Node;
-
-  constructor(world: World, disk: SimDisk, path: string, node: Node) {
-    this.#world = world;
-    this.#disk = disk;
-    this.path = path;
-    this.#node = node;
-  }
-
-  read(into: Uint8Array, position: number): Promise<number> {
-    return this.#world.later(`read ${this.path} ${position}`, () => {
-      const { random } = this.#world;
-      const wanted = Math.max(0, Math.min(into.byteLength, this.#node.bytes.byteLength - position));
-      const count = wanted > 1 && random.chance(this.#disk.faults.shortReads) ? 1 + random.below(wanted - 1) : wanted;
-      into.set(this.#node.bytes.subarray(position, position + count));
-      return count;
-    });
-  }
-
-  write(parts: readonly Uint8Array[], position: number): Promise<void> {
-    const bytes = Buffer.concat(parts);
-    return this.#world.later(`write ${this.path} ${position}+${bytes.byteLength}`, () => {
-      const grows = Math.max(0, position + bytes.byteLength - this.#node.bytes.byteLength);
-      const free = this.#disk.faults.capacity - this.#disk.usedBytes();
-      if (grows > free) {
-        const part = Math.max(0, bytes.byteLength - grows + Math.max(0, free));
-        this.#put({ at: position, bytes: bytes.subarray(0, part), size: position + part });
-        throw failed("ENOSPC", this.path);
-      }
-      this.#put({ at: position, bytes, size: position + bytes.byteLength });
-    });
-  }
-
-  #put(write: { at: number; bytes: Uint8Array | undefined; size: number }): void {
-    const change = { ...write, lost: false };
-    this.#node.pending.push(change);
-    this.#node.bytes = applied(this.#node.bytes, change);
-  }
-
-  datasync(): Promise<void> {
-    return this.#world.later(`sync ${this.path}`, () => {
-      const node = this.#node;
-      if (this.#world.random.chance(this.#disk.faults.syncFails)) {
-        for (const write of node.pending) write.lost = true;
-        throw failed("EIO", this.path);
-      }
-      for (const write of node.pending) if (!write.lost) node.durable = applied(node.durable, write);
-      node.pending = node.pending.filter((write) => write.lost);
-    });
-  }
-
-  truncate(bytes: number): Promise<void> {
-    return this.#world.later(`truncate ${this.path} ${bytes}`, () => this.#put({ at: bytes, bytes: undefined, size: bytes }));
-  }
-
-  stat(): Promise<FileStat> {
-    return this.#world.later(`fstat ${this.path}`, () => statOf(this.#node));
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+function setNames(names: Map<string, Node>, change: NameChange): void {
+  for (const { path, node } of change) {
+    if (node === undefined) names.delete(path);
+    else names.set(path, node);
   }
 }
 
-/** A write (of its first `bytesMax` bytes) or, without bytes, a truncation. */
-function applied(content: Uint8Array, write: { at: number; bytes: Uint8Array | undefined; size: number }, bytesMax?: number): Uint8Array {
-  if (write.bytes === undefined) {
-    const cut = new Uint8Array(write.size);
-    cut.set(content.subarray(0, write.size));
-    return cut;
-  }
-  const part = write.bytes.subarray(0, bytesMax ?? write.bytes.byteLength);
-  const grown = new Uint8Array(Math.max(content.byteLength, write.at + part.byteLength));
-  grown.set(content);
-  grown.set(part, write.at);
-  return grown;
-}
-
-function setName(names: Map<string, Node>, path: string, node: Node | undefined): void {
-  if (node === undefined) names.delete(path);
-  else names.set(path, node);
+/** A slash too many names the same. */
+function clean(path: string): string {
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
 }
 
 function parent(path: string): string {
   const at = path.lastIndexOf("/");
   return at <= 0 ? "/" : path.slice(0, at);
-}
-
-function statOf(node: Node): FileStat {
-  return { kind: node.kind, bytes: node.bytes.byteLength, device: 1, inode: node.inode, links: 1, modifiedMs: 0 };
 }

@@ -1,70 +1,76 @@
-/** One life of a simulated host: the real spool and delivery over simulated doors, and a source of numbered records. */
+/** One life of a simulated host: the real spool and delivery over simulated doors, and sources of numbered records. */
 import * as v from "valibot";
 import { createBoard, type Board } from "../../src/core/board.ts";
-import type { Frames } from "../../src/core/contract.ts";
+import type { Frames, Stream } from "../../src/core/contract.ts";
 import type { Doors } from "../../src/core/doors.ts";
-import { silent } from "../../src/core/log.ts";
+import { toError } from "../../src/core/fault.ts";
+import { silent, type Log } from "../../src/core/log.ts";
 import { createMeter } from "../../src/core/meter.ts";
-import { openSink, type SinkRunner } from "../../src/sink/deliver.ts";
+import { keepClaim } from "../../src/sink/claim.ts";
+import type { SinkRunner } from "../../src/sink/deliver.ts";
 import { directory } from "../../src/sink/directory/sink.ts";
+import { openSinkOrHold } from "../../src/sink/hold.ts";
 import { http } from "../../src/sink/http/sink.ts";
 import { spoolSchema } from "../../src/spool/config.ts";
 import { openSpool, type Spool } from "../../src/spool/spool.ts";
-import type { SimDisk } from "./disk.ts";
 import type { NetworkFaults, Store } from "./far.ts";
-import type { World } from "./world.ts";
+import { recordOf, streamOf, type Origin } from "./record.ts";
+import type { Scenario, SinkPlan } from "./scenario.ts";
+import type { Life } from "./world.ts";
 
-const dir = "/var/lib/logferry";
+export const spoolDir = "/var/lib/logferry";
 export const lakeDir = "/lake";
 const quarterMs = 15 * 60 * 1000;
 
 export interface HostOptions {
-  readonly world: World;
-  readonly disk: SimDisk;
+  readonly life: Life;
   readonly doors: Doors;
   readonly store: Store;
   readonly faults: NetworkFaults;
   readonly machineId: string;
-  /** Records there are to read. */
-  readonly total: number;
+  readonly scenario: Scenario;
+  readonly sources: readonly (Origin & { readonly total: number })[];
+  /** Those configured in this life. */
+  readonly sinks: readonly SinkPlan[];
 }
 
-/** Record `n`, of a length that follows from it. */
-export function recordOf(n: number): string {
-  return JSON.stringify({ timestamp: "2023-11-14T22:13:20.000000Z", host: "h", source: "app", n, message: "x".repeat((n * 37) % 400) });
+/** How far a source is: the position found at the start, handed to the spool, and acknowledged. */
+export interface Reading {
+  readonly origin: Origin;
+  started: number;
+  emitted: number;
+  acknowledged: number;
 }
 
 export class Host {
   readonly board: Board;
   spool: Spool | undefined;
-  readonly runners: SinkRunner[] = [];
-  /** The position found at the start, and one past the newest record that was acknowledged. */
-  started = 0;
-  acknowledged = 0;
+  readonly readings: Reading[] = [];
   /** A fault that ended the start, or anything thrown that should not be. */
   broken: Error | undefined;
   ended = false;
   readonly #options: HostOptions;
+  readonly #runners: SinkRunner[] = [];
   readonly #sourceStop = new AbortController();
   readonly #sinkStop = new AbortController();
   readonly #kill = new AbortController();
 
   constructor(options: HostOptions) {
     this.#options = options;
-    this.board = createBoard(silent, () => options.world.clock.now());
+    this.board = createBoard(storyOf(options.life), () => options.life.clock.now());
   }
 
   /** Opens, runs until `stop`, drains. Never rejects: see `broken`. */
   async run(): Promise<void> {
     try {
       await this.#open();
-      const delivering = this.runners.map((runner) => runner.run({ stop: this.#sinkStop.signal, kill: this.#kill.signal }));
+      const delivering = this.#runners.map((runner) => runner.run({ stop: this.#sinkStop.signal, kill: this.#kill.signal }));
       for (const each of delivering) each.catch((cause: unknown) => (this.broken ??= toError(cause)));
-      await this.#read();
+      await Promise.all(this.readings.map((reading) => this.#read(reading)));
       await this.spool?.seal();
       this.#sinkStop.abort();
       await Promise.all(delivering);
-      for (const runner of this.runners) await runner[Symbol.asyncDispose]();
+      for (const runner of this.#runners) await runner[Symbol.asyncDispose]();
       await this.spool?.close();
       this.ended = true;
     } catch (cause) {
@@ -72,62 +78,108 @@ export class Host {
     }
   }
 
+  /** SIGTERM: sources return, the rest drains. */
   stop(): void {
+    this.#options.life.world.note(`${this.#options.life.name} is told to stop`);
     this.#sourceStop.abort();
   }
 
+  /** The second signal: everything is cut short. */
+  kill(): void {
+    this.#options.life.world.note(`${this.#options.life.name} is told to stop at once`);
+    this.#sourceStop.abort();
+    this.#kill.abort();
+  }
+
   async #open(): Promise<void> {
-    const { doors, machineId, store, world, faults } = this.#options;
+    const { doors, machineId, scenario, sinks, sources } = this.#options;
     const meter = createMeter();
+    const left = await this.#journalsLeft();
+    const parsed = v.parse(spoolSchema, { dir: spoolDir, commit_interval: `${scenario.intervalMs}ms` });
     const spool = await openSpool({
-      config: v.parse(spoolSchema, { dir, commit_interval: "50ms", min_free_bytes: 0, max_bytes: "8MiB", segment_bytes: "1MiB" }),
+      // Smaller than the schema allows: what a segment and a full spool are for must happen within a thousand records.
+      config: { ...parsed, max_bytes: scenario.maxBytes, segment_bytes: scenario.segmentBytes, min_free_bytes: scenario.minFreeBytes },
       doors,
       board: this.board,
       log: silent,
       meter,
       writer: "0.0.0-sim",
       machineId,
-      sinks: ["folder", "ingest", "store"],
+      sinks: [...sinks.map(({ name }) => name), ...left],
       kill: this.#kill.signal,
       takeLock: () => ({ [Symbol.dispose]: () => {} }),
     });
-    this.spool = spool;
-    this.started = Number(spool.positions("app").get("n") ?? 0);
-    const common = { batch: { bytes_max: "20KiB", age_max: "500ms" }, retry: { min: "20ms", max: "200ms" } };
-    const kinds = [
-      { name: "folder", kind: directory, config: v.parse(directory.schema, { type: "directory", dir: lakeDir, ...common }) },
-      { name: "ingest", kind: http, config: v.parse(http.schema, { type: "http", url: "http://ingest/v1/records", ...common }) },
-      { name: "store", kind: store.kind(world, faults), config: { ...v.parse(directory.schema, { type: "directory", dir: "/", ...common }) } },
-    ];
-    for (const { name, kind, config } of kinds) {
-      const context = { name, host: "h", spoolId: spool.reader.id, doors, board: this.board, log: silent };
-      const journalPath = `${spool.layout.sinks}/${name}.journal`;
-      this.runners.push(await openSink({ name, kind: kind as never, config: config as never, reader: spool.reader, journalPath, context, meter }));
+    for (const origin of sources) {
+      const started = Number(spool.positions(origin.source).get("n") ?? 0);
+      this.readings.push({ origin, started, emitted: started, acknowledged: 0 });
     }
+    this.spool = spool;
+    await spool.noteSinks(spool.sinksKnown.filter((name) => sinks.some((sink) => sink.name === name) || left.includes(name)));
+    for (const name of left) await keepClaim(name, `${spool.layout.sinks}/${name}.journal`, spool.reader, doors).catch(() => {});
+    for (const plan of sinks) await this.#openSink(plan, spool, meter);
+  }
+
+  /** As the agent does it: a sink taken out of the configuration keeps its claim. */
+  async #journalsLeft(): Promise<string[]> {
+    const { doors, sinks } = this.#options;
+    const folder = `${spoolDir}/sinks`;
+    if ((await doors.disk.stat(folder)) === undefined) return [];
+    const names = (await doors.disk.list(folder)).filter((name) => name.endsWith(".journal")).map((name) => name.slice(0, -".journal".length));
+    return names.filter((name) => !sinks.some((sink) => sink.name === name));
+  }
+
+  async #openSink(plan: SinkPlan, spool: Spool, meter: ReturnType<typeof createMeter>): Promise<void> {
+    const { doors, store, life, faults, scenario } = this.#options;
+    const { name, codec, concurrency, partition } = plan;
+    const common = {
+      codec,
+      concurrency,
+      batch: { bytes_max: `${scenario.batchBytes / 1024}KiB`, age_max: "500ms" },
+      retry: { min: "20ms", max: "200ms" },
+      ...(plan.from === undefined ? {} : { from: [...plan.from] }),
+    };
+    const folder = v.parse(directory.schema, { type: "directory", dir: lakeDir, partition, ...common });
+    const made = {
+      folder: () => ({ kind: directory, config: folder }),
+      ingest: () => ({ kind: http, config: v.parse(http.schema, { type: "http", url: "http://ingest/v1/records", ...common }) }),
+      store: () => ({ kind: store.kind(life, faults), config: folder }),
+    }[name]();
+    const context = { name, host: "h", spoolId: spool.reader.id, doors, board: this.board, log: silent };
+    const journalPath = `${spool.layout.sinks}/${name}.journal`;
+    const expected = spool.sinksKnown.includes(name);
+    const noted = (): Promise<void> => spool.noteSinks([...spool.sinksKnown, name]);
+    const shared = { name, reader: spool.reader, journalPath, context, meter, expected, made: noted };
+    this.#runners.push(await openSinkOrHold({ ...shared, kind: made.kind as never, config: made.config as never }));
   }
 
   /** Reads on from the committed position, a few chunks at once, as sources do. */
-  async #read(): Promise<void> {
-    const { world, total } = this.#options;
+  async #read(reading: Reading): Promise<void> {
+    const { life, sources } = this.#options;
+    const { random } = life.world;
+    const total = sources.find(({ source }) => source === reading.origin.source)?.total ?? 0;
+    const quiet = sources.findIndex(({ source }) => source === reading.origin.source);
     const flying = new Set<Promise<void>>();
-    for (let n = this.started; n < total && !this.#sourceStop.signal.aborted;) {
+    for (let n = reading.started; n < total && !this.#sourceStop.signal.aborted;) {
       const first = n;
-      n = Math.min(total, n + 1 + world.random.below(40));
-      const emitted = this.#emit(first, n).finally(() => flying.delete(emitted));
+      n = Math.min(total, n + 1 + random.below(40));
+      const emitted = this.#emit(reading, first, n).finally(() => flying.delete(emitted));
       flying.add(emitted);
       while (flying.size >= 3) await Promise.race(flying);
-      if (world.random.chance(0.3)) await world.clock.sleep(world.random.below(120), this.#sourceStop.signal);
+      // The later ones are the quieter ones: not every group has a position of each.
+      if (random.chance(0.3)) await life.clock.sleep(random.below(120) * (1 + 3 * quiet), this.#sourceStop.signal);
     }
     await Promise.all(flying);
   }
 
-  async #emit(first: number, end: number): Promise<void> {
-    const { world } = this.#options;
+  async #emit(reading: Reading, first: number, end: number): Promise<void> {
+    const { life, scenario } = this.#options;
+    const { origin } = reading;
     const write = (frames: Frames): void => {
       for (let n = first; n < end; n++) {
-        const bytes = Buffer.from(`${recordOf(n)}\n`);
-        const timeMs = world.clock.now() + (n % 200 === 0 ? quarterMs : 0);
-        const frame = frames("", {}, timeMs, bytes.byteLength);
+        const bytes = Buffer.from(`${recordOf(origin, n)}\n`);
+        const timeMs = life.clock.now() + (n % 200 === 0 ? 4 * quarterMs : 0);
+        const stream = streamFor(scenario, origin, n);
+        const frame = frames(JSON.stringify(stream), stream, timeMs, bytes.byteLength);
         frame.bytes.set(bytes, frame.length);
         frame.length += bytes.byteLength;
         frame.records++;
@@ -135,12 +187,26 @@ export class Host {
         frame.maxMs = Math.max(frame.maxMs, timeMs);
       }
     };
-    await this.spool?.append(write, "app", { n: end });
-    this.acknowledged = Math.max(this.acknowledged, end);
-    world.note(`acknowledged ${this.acknowledged}`);
+    reading.emitted = Math.max(reading.emitted, end);
+    try {
+      await this.spool?.append(write, origin.source, { n: end });
+    } catch (cause) {
+      // Cut by the second signal: it was told, and reads again at the next start.
+      if (this.#kill.signal.aborted) return;
+      throw cause;
+    }
+    reading.acknowledged = Math.max(reading.acknowledged, end);
   }
 }
 
-function toError(cause: unknown): Error {
-  return cause instanceof Error ? cause : new Error(String(cause));
+/** What goes to the log as a warning or worse is a turn of the story. */
+function storyOf(life: Life): Log {
+  const note = (message: string): void => life.world.note(`${life.name} says: ${message}`);
+  return { ...silent, warn: note, error: note };
+}
+
+function streamFor(scenario: Scenario, origin: Origin, n: number): Stream {
+  const { host, source } = origin;
+  if (scenario.detail === "none") return {};
+  return scenario.detail === "from" ? { from: source } : { from: source, source, host, labels: { s: streamOf(origin, n) } };
 }

@@ -1,18 +1,22 @@
 /**
  * One seeded run: a host reads numbered records, is killed or loses power at random moments, starts again, and is checked
- * against a model that is a few plain numbers. In the end the faults stop, everything drains, and the far sides are counted.
+ * against a model that is a few plain maps. In the end the faults stop, everything drains, and the far sides are counted.
  *
- * Model: the position found after a start is never below what was acknowledged; the spool holds exactly the records below it,
- * the n-th record under sequence n; no far side ever has a record twice, and in the end each has all.
+ * Checked: the position found after a start is never below what was acknowledged nor above what was handed over; no far side
+ * ever has a record more often than it may, and in the end each has all; a start fails for nothing but a disk that fails now.
  */
-import type { Doors } from "../../src/core/doors.ts";
-import { Host, lakeDir, recordOf } from "./host.ts";
-import { Ingest, linesOf, simNetwork, Store, type NetworkFaults } from "./far.ts";
-import { SimDisk } from "./disk.ts";
+import { Ingest, Store } from "./far.ts";
+import { spoolDir } from "./host.ts";
+import { Machine } from "./machine.ts";
+import { Model } from "./model.ts";
+import { rot } from "./rot.ts";
+import { draw, type Scenario, type SinkPlan } from "./scenario.ts";
 import { World } from "./world.ts";
 
 /** Steps after which a run that has not ended hangs. */
-const stepsMax = 400_000;
+const stepsMax = 150_000;
+/** Records the copy of a host writes beyond those of the original. */
+const forkTotal = 150;
 
 export interface Outcome {
   readonly seed: number;
@@ -24,160 +28,231 @@ export interface Outcome {
 
 class Run {
   readonly world: World;
-  readonly disk: SimDisk;
-  readonly ingest = new Ingest();
-  readonly store = new Store();
-  readonly faults: NetworkFaults = { cut: 0, answerLost: 0, repeated: 0, down: false };
-  readonly doors: Doors;
-  readonly total: number;
-  acknowledged = 0;
-  steps = 0;
+  readonly scenario: Scenario;
+  readonly model = new Model();
   crashes = 0;
+  readonly #ingest: Ingest;
+  readonly #store: Store;
+  readonly #machines: Machine[];
+  #lifeNumber = 0;
+  /** Files that rotted. */
+  readonly #hit = new Set<string>();
+  /** Puts back the journal that was lost. */
+  #restore: () => void = () => {};
 
   constructor(seed: number) {
     this.world = new World(seed);
-    this.disk = new SimDisk(this.world);
-    const { world } = this;
-    this.total = 200 + world.random.below(1200);
-    this.doors = {
-      disk: this.disk,
-      clock: world.clock,
-      random: world.random,
-      network: simNetwork(world, this.ingest, this.faults),
-      compress: {
-        zstd: (bytes, level) => world.later("compress", () => Bun.zstdCompressSync(bytes, { level })),
-        unzstd: (bytes) => world.later("decompress", () => Bun.zstdDecompressSync(bytes)),
-        gzip: (bytes) => world.later("gzip", () => Bun.gzipSync(bytes as Uint8Array<ArrayBuffer>)),
-        gunzip: (bytes) => world.later("gunzip", () => Bun.gunzipSync(bytes as Uint8Array<ArrayBuffer>)),
-      },
+    this.scenario = draw(this.world.random);
+    const arrived = (place: string, lines: readonly string[]): void => this.model.arrived(place, lines);
+    this.#ingest = new Ingest(arrived);
+    this.#store = new Store(arrived);
+    this.#machines = [this.#machine("h", "m1", this.scenario.sources)];
+  }
+
+  #machine(name: string, machineId: string, sources: Scenario["sources"]): Machine {
+    const { world, scenario, model } = this;
+    return new Machine({ name, machineId, world, scenario, model, ingest: this.#ingest, store: this.#store, sources });
+  }
+
+  run(): void {
+    const { random } = this.world;
+    const { lives, trouble } = this.scenario;
+    const troubleLife = random.below(lives);
+    for (let life = 0; life < lives; life++) {
+      for (const machine of this.#machines) machine.weather();
+      this.#boot(life);
+      const afterFailedSync = this.#life(
+        20 + random.below(random.chance(0.3) ? 200 : 2500),
+        trouble === "fork" && life === troubleLife && this.#machines.length === 1,
+      );
+      // A kill right after a failed sync, and the page cache shows the next start what the disk may not have.
+      const power = !afterFailedSync && random.chance(0.5);
+      for (const machine of this.#machines) machine.crash(power);
+      this.crashes += this.#machines.length;
+      this.#verdict();
+      if (trouble === "rot" && random.chance(0.8)) this.#rot(power);
+      if (trouble === "journal" && life === troubleLife) this.#loseJournal();
+    }
+    for (const machine of this.#machines) machine.calm();
+    if (trouble === "journal" && random.chance(0.5)) this.#toTheEnd(lives);
+    this.#restore();
+    this.#toTheEnd(lives);
+    this.#checkEnd();
+  }
+
+  /** A life without faults, until everything that was read is delivered. What is put back in it is found at the latest by the next. */
+  #toTheEnd(life: number): void {
+    const { random } = this.world;
+    const late = new Set<string>();
+    const restoreAt = random.below(600);
+    this.#boot(life);
+    for (let i = 0; this.#running(); i++) {
+      if (i === restoreAt) this.#restore();
+      this.#step();
+      this.#noteLate(late);
+    }
+    for (const machine of this.#machines) machine.end();
+    this.#verdict();
+  }
+
+  #boot(life: number): void {
+    this.#lifeNumber = life;
+    for (const machine of this.#machines) {
+      machine.boot(this.scenario.sinks.filter((sink) => this.#configured(machine, sink, life)));
+    }
+  }
+
+  /** A sink that was taken out must have a journal: without one it never was there. */
+  #configured(machine: Machine, sink: SinkPlan, life: number): boolean {
+    if (life < sink.sinceLife) return false;
+    if (!sink.pausedLives.has(life)) return true;
+    return !machine.disk.paths().includes(`${spoolDir}/sinks/${sink.name}.journal`);
+  }
+
+  /**
+   * So many steps, or until the source has nothing more and all is delivered. Somewhere in it a copy may be taken. True when it
+   * was cut short by a failed sync.
+   */
+  #life(steps: number, fork: boolean): boolean {
+    const { random } = this.world;
+    const forkAt = fork ? random.below(steps) : -1;
+    const restAt = forkAt + (random.chance(0.5) ? 0 : random.below(60));
+    const stopAt = random.chance(0.3) ? random.below(steps) : -1;
+    const killAt = stopAt >= 0 && random.chance(0.4) ? stopAt + random.below(100) : -1;
+    const late = new Set<string>();
+    let copy: { machine: Machine; rest: (path: string) => boolean } | undefined;
+    let before = this.#syncsFailed();
+    let cut = false;
+    for (let i = 0; i < steps && this.#running() && !cut; i++) {
+      if (i === forkAt) copy = this.#copy();
+      if (i === restAt) copy = this.#finishCopy(copy);
+      if (i === stopAt) for (const { host } of this.#machines) host?.stop();
+      if (i === killAt) for (const { host } of this.#machines) host?.kill();
+      this.#step();
+      this.#noteLate(late);
+      // In the very moment: a little later the writer has cleared away what the disk did not take.
+      cut = this.#syncsFailed() > before && random.chance(0.1);
+      before = this.#syncsFailed();
+      if (i > 200) for (const machine of this.#machines) machine.relief();
+    }
+    this.#finishCopy(copy);
+    return cut;
+  }
+
+  #syncsFailed(): number {
+    return this.#machines.reduce((sum, { disk }) => sum + disk.syncsFailed, 0);
+  }
+
+  #running(): boolean {
+    return this.#machines.some(({ host }) => host?.ended === false && host.broken === undefined);
+  }
+
+  /** A sink that came late is owed what is not acknowledged yet when it comes. */
+  #noteLate(late: Set<string>): void {
+    for (const machine of this.#machines) {
+      const { host } = machine;
+      if (host?.spool === undefined || late.has(machine.name)) continue;
+      late.add(machine.name);
+      for (const sink of this.scenario.sinks) {
+        if (sink.sinceLife === 0 || sink.sinceLife > this.#lifeNumber || machine.since.has(sink.name)) continue;
+        machine.since.set(sink.name, new Map(host.readings.map(({ origin, started }) => [origin.source, started])));
+      }
+    }
+  }
+
+  #step(): void {
+    if (this.world.steps > stepsMax) throw new Error("hangs: too many steps");
+    if (!this.world.step() && this.#running()) throw new Error("hangs: nothing is on its way");
+    for (const machine of this.#machines) machine.checkStart();
+    this.#verdict();
+  }
+
+  #verdict(): void {
+    if (this.model.violation !== undefined) throw new Error(this.model.violation);
+  }
+
+  /** A second machine with a copy of the spool: half of its files now, the others a little later. */
+  #copy(): { machine: Machine; rest: (path: string) => boolean } {
+    const { random } = this.world;
+    const [original] = this.#machines;
+    if (original === undefined) throw new Error("no machine");
+    const sameId = random.chance(0.5);
+    this.world.note(`the spool is copied, to ${sameId ? "a clone with the same machine id" : "another machine"}`);
+    const sources = this.scenario.sources.map((source) => ({ ...source, host: "h2", total: source.total + forkTotal }));
+    const machine = this.#machine("h2", sameId ? "m1" : "m2", sources);
+    const now = new Set(original.disk.paths().filter(() => random.chance(0.5)));
+    machine.copyFrom(original, (path) => now.has(path) || !path.includes("."));
+    if (sameId) this.model.mayRepeat.add("ingest");
+    return { machine, rest: (path) => !now.has(path) };
+  }
+
+  #finishCopy(copy: { machine: Machine; rest: (path: string) => boolean } | undefined): undefined {
+    const [original] = this.#machines;
+    if (copy === undefined || original === undefined) return;
+    copy.machine.copyFrom(original, copy.rest);
+    for (const key of original.emittedKeys()) this.model.shared.add(key);
+    this.#machines.push(copy.machine);
+  }
+
+  #rot(power: boolean): void {
+    const { random } = this.world;
+    for (const machine of this.#machines) {
+      const where = rot(machine.disk, random, this.model, this.#hit, power);
+      if (where !== undefined) this.world.note(`rot: ${where}`);
+      // A batch whose answer was lost and whose frame rotted since cannot be sent again as it was: an ingest takes the rest of it anew.
+      if (this.model.mayMiss.size > 0) this.model.mayRepeat.add("ingest");
+    }
+  }
+
+  #loseJournal(): void {
+    const { sinks } = this.scenario;
+    const sink = this.world.random.pick(sinks);
+    const path = `${spoolDir}/sinks/${sink.name}.journal`;
+    const disk = this.#machines[0]?.disk;
+    const content = disk?.contentOf(path)?.slice();
+    if (disk === undefined || content === undefined) return;
+    this.world.note(`the journal of ${sink.name} is lost`);
+    disk.destroy(path);
+    // A store and a folder are looked through for what they have; an ingest that cannot tell gets it again, and it is counted.
+    if (sink.name === "ingest") this.model.mayRepeat.add("ingest");
+    this.#restore = () => {
+      this.#restore = () => {};
+      if (disk.paths().includes(path)) return; // made anew in the meantime
+      this.world.note(`the journal of ${sink.name} is put back`);
+      disk.restore(path, content);
     };
   }
 
-  host(): Host {
-    const { world, disk, doors, store, faults, total } = this;
-    return new Host({ world, disk, doors, store, faults, machineId: "m", total });
-  }
-
-  /** Draws new odds for the next life. */
-  weather(): void {
-    const { random } = this.world;
-    const sometimes = (odds: number): number => (random.chance(0.5) ? random.next() * odds : 0);
-    this.faults.cut = sometimes(0.3);
-    this.faults.answerLost = sometimes(0.3);
-    this.faults.repeated = sometimes(0.2);
-    this.faults.down = random.chance(0.15);
-    this.disk.faults.syncFails = sometimes(0.05);
-    this.disk.faults.shortReads = sometimes(0.3);
-    this.disk.faults.capacity = random.chance(0.2) ? this.disk.usedBytes() + random.below(300_000) : Infinity;
-  }
-
-  calm(): void {
-    Object.assign(this.faults, { cut: 0, answerLost: 0, repeated: 0, down: false });
-    Object.assign(this.disk.faults, { syncFails: 0, shortReads: 0, capacity: Infinity });
-  }
-
-  async run(): Promise<void> {
-    const { random } = this.world;
-    const lives = 1 + random.below(6);
-    for (let life = 0; life < lives; life++) {
-      this.weather();
-      await this.life(20 + random.below(1500));
+  #checkEnd(): void {
+    const { trouble } = this.scenario;
+    for (const machine of this.#machines) {
+      const missing = machine.checkComplete();
+      const counted = machine.counts["spool_records_lost"] ?? 0;
+      if (missing > counted) this.model.violate(`${missing} records are missing, ${counted} were counted as lost`);
+      if (trouble === "none" && counted > 0) this.model.violate(`${counted} records were counted as lost, and none is`);
     }
-    this.calm();
-    const last = this.host();
-    const running = last.run();
-    while (!last.ended && last.broken === undefined) await this.step();
-    await running;
-    this.checkStart(last);
-    if (last.broken !== undefined) throw last.broken;
-    this.checkFarSides();
-    this.checkComplete();
+    this.#verdict();
   }
-
-  /** One life: so many steps, then the end of the process or of the power. */
-  async life(steps: number): Promise<void> {
-    const { world } = this;
-    const host = this.host();
-    const running = host.run();
-    for (let i = 0; i < steps && !host.ended && host.broken === undefined; i++) {
-      await this.step();
-      if (i > 300 && this.disk.faults.capacity !== Infinity && world.random.chance(0.01)) this.disk.faults.capacity = Infinity;
-      if (this.faults.down && world.random.chance(0.01)) this.faults.down = false;
-    }
-    this.acknowledged = Math.max(this.acknowledged, host.acknowledged);
-    if (host.broken !== undefined && !isFault(host.broken)) throw host.broken;
-    this.crashes++;
-    world.die();
-    if (world.random.chance(0.5)) {
-      world.note("power loss");
-      this.disk.powerLoss();
-    } else world.note("kill");
-    this.checkStart(host);
-    this.checkFarSides();
-    void running;
-  }
-
-  async step(): Promise<void> {
-    this.steps++;
-    if (this.steps > stepsMax) throw new Error("hangs: too many steps");
-    if (!(await this.world.step())) throw new Error("hangs: nothing is on its way");
-  }
-
-  /** The position of a start covers all that was acknowledged before it. */
-  checkStart(host: Host): void {
-    if (host.spool === undefined) return;
-    if (host.started < this.before) throw new Error(`lost: ${this.before} were acknowledged, the start found ${host.started}`);
-    this.before = Math.max(this.before, host.acknowledged);
-  }
-  before = 0;
-
-  checkFarSides(): void {
-    this.once("ingest", this.ingest.records);
-    this.once(
-      "store",
-      [...this.store.objects.values()].flatMap(({ records }) => records),
-    );
-    this.once("folder", this.folder());
-  }
-
-  folder(): string[] {
-    const paths = this.disk.paths().filter((path) => path.startsWith(lakeDir) && path.endsWith(".ndjson.zst") && !path.includes("/."));
-    return paths.flatMap((path) => linesOf(this.disk.contentOf(path) ?? new Uint8Array()));
-  }
-
-  once(place: string, records: readonly string[]): void {
-    const seen = new Set<string>();
-    for (const record of records) {
-      if (seen.has(record)) throw new Error(`${place}: twice: ${record.slice(0, 120)}`);
-      seen.add(record);
-      const { n } = JSON.parse(record) as { n: number };
-      if (record !== recordOf(n)) throw new Error(`${place}: foreign: ${record.slice(0, 120)}`);
-    }
-  }
-
-  checkComplete(): void {
-    for (const [place, count] of Object.entries({
-      ingest: this.ingest.records.length,
-      store: [...this.store.objects.values()].reduce((sum, { records }) => sum + records.length, 0),
-      folder: this.folder().length,
-    })) {
-      if (count !== this.total) throw new Error(`${place}: ${count} of ${this.total} records`);
-    }
-  }
-}
-
-function isFault(cause: unknown): boolean {
-  return cause instanceof Error && cause.name === "Fault";
 }
 
 /** Runs one seed to its end. */
-export async function simulate(seed: number): Promise<Outcome> {
+export function simulate(seed: number): Outcome {
   const run = new Run(seed);
+  let failure: string | undefined;
   try {
-    await run.run();
-    return { seed, steps: run.steps, crashes: run.crashes, failure: undefined };
+    run.run();
   } catch (cause) {
-    const stack = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-    return { seed, steps: run.steps, crashes: run.crashes, failure: `${stack}\n  ${run.world.trace.slice(-25).join("\n  ")}` };
+    const words = cause instanceof Error ? cause.message : String(cause);
+    const { trouble, lives, maxBytes, segmentBytes, sinks, detail } = run.scenario;
+    const drawn = JSON.stringify({
+      trouble,
+      lives,
+      maxBytes,
+      segmentBytes,
+      detail,
+      sinks: sinks.map((sink) => `${sink.name} ${sink.codec} ${sink.partition}`),
+    });
+    failure = `${words}\n  ${drawn}\n${run.world.trace()}`;
   }
+  return { seed, steps: run.world.steps, crashes: run.crashes, failure };
 }
