@@ -2,16 +2,25 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { configured, inScratch, median, ready, Receiver, type Plan } from "./bench.ts";
-import { cpuSeconds, spawn, statusBytes, type Spawned } from "./process.ts";
+import { cpuSeconds, spawn, statusBytes, wakeUps, type Spawned } from "./process.ts";
 
 export interface Idle {
   readonly setting: string;
   readonly rss_mb: number;
+  /** What of it is the process's own; the rest are pages of the executable. */
+  readonly own_mb: number;
   readonly cpu_percent: number;
+  readonly wake_ups_per_s: number;
 }
 
-/** What a start leaves behind is collected by then. */
-const settleMs = 6000;
+/** From the start of the process to `/ready`, and the CPU that took, medians. */
+export interface Start {
+  readonly ms: number;
+  readonly cpu_ms: number;
+}
+
+/** What a start leaves behind is collected by then, and files that were new ten seconds ago count as quiet. */
+const settleMs = 20_000;
 const startRuns = 7;
 
 interface Setting {
@@ -21,10 +30,15 @@ interface Setting {
 }
 
 const settings: readonly Setting[] = [
-  { name: "one file, folder", files: 1, sink: (folder) => ({ type: "directory", dir: join(folder, "lake"), batch: { age_max: "1s" } }) },
+  { name: "one file, folder", files: 1, sink: lake },
   { name: "one file, S3, page open", files: 1, sink: s3 },
-  { name: "1,000 files, folder", files: 1000, sink: (folder) => ({ type: "directory", dir: join(folder, "lake"), batch: { age_max: "1s" } }) },
+  { name: "1,000 files, folder", files: 1000, sink: lake },
+  { name: "10,000 files, folder", files: 10_000, sink: lake },
 ];
+
+function lake(folder: string): object {
+  return { type: "directory", dir: join(folder, "lake"), batch: { age_max: "1s" } };
+}
 
 function s3(folder: string, endpoint: string): object {
   const secret = (name: string): string => {
@@ -56,19 +70,26 @@ export async function idle(plan: Plan): Promise<Idle[]> {
       await (await fetch(`http://127.0.0.1:${control}/`)).bytes();
     }
     await Bun.sleep(settleMs);
-    const before = started.map(({ child }) => cpuSeconds(child.pid));
+    const before = started.map(({ child }) => ({ cpu: cpuSeconds(child.pid), wakes: wakeUps(child.pid) }));
     const began = performance.now();
     await Bun.sleep(plan.seconds * 1000);
     const seconds = (performance.now() - began) / 1000;
     const found = started.map(({ name, child }, index) => ({
       setting: name,
       rss_mb: statusBytes(child.pid) / 1e6,
-      cpu_percent: ((cpuSeconds(child.pid) - (before[index] ?? 0)) / seconds) * 100,
+      own_mb: statusBytes(child.pid, "RssAnon") / 1e6,
+      cpu_percent: ((cpuSeconds(child.pid) - (before[index]?.cpu ?? 0)) / seconds) * 100,
+      wake_ups_per_s: wakes(before[index]?.wakes, wakeUps(child.pid)) / seconds,
     }));
     for (const { child } of started) child.kill("SIGTERM");
     await Promise.all(started.map(({ child }) => child.exited));
     return found;
   });
+}
+
+function wakes(before: ReadonlyMap<string, number> | undefined, after: ReadonlyMap<string, number>): number {
+  if (after.size === 0) return Number.NaN;
+  return [...after].reduce((sum, [thread, count]) => sum + count - (before?.get(thread) ?? 0), 0);
 }
 
 async function delivered(control: number, records: number): Promise<void> {
@@ -82,10 +103,11 @@ async function delivered(control: number, records: number): Promise<void> {
   }
 }
 
-/** Milliseconds from the start of the process to `/ready`, median. */
-export async function coldStart(plan: Plan): Promise<number> {
+/** With an empty spool. */
+export async function coldStart(plan: Plan): Promise<Start> {
   plan.note(`cold start, ${startRuns} times`);
   const found: number[] = [];
+  const cpu: number[] = [];
   for (let run = 0; run < startRuns; run++) {
     await inScratch(plan, async (folder) => {
       const parts = {
@@ -95,9 +117,10 @@ export async function coldStart(plan: Plan): Promise<number> {
       const { command, control, log } = configured(plan, folder, parts);
       const child = spawn(command, log);
       found.push(await ready(control, child.exited, 1));
+      cpu.push(cpuSeconds(child.pid) * 1000);
       child.kill("SIGTERM");
       await child.exited;
     });
   }
-  return median(found);
+  return { ms: median(found), cpu_ms: median(cpu) };
 }

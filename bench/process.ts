@@ -58,8 +58,19 @@ function tail(path: string): string {
   return readFileSync(path, "utf8").trimEnd().split("\n").slice(-10).join("\n");
 }
 
-/** Resident now, or `VmHWM`, the most it ever was. NaN when it cannot be known. */
-export function statusBytes(pid: number, field: "VmRSS" | "VmHWM" = "VmRSS"): number {
+/** How often each of its threads has woken up so far, by thread. Empty when it cannot be known. */
+export function wakeUps(pid: number): Map<string, number> {
+  try {
+    const of = (thread: string): number =>
+      Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8"))?.[1] ?? 0);
+    return new Map(readdirSync(`/proc/${pid}/task`).map((thread) => [thread, of(thread)]));
+  } catch {
+    return new Map();
+  }
+}
+
+/** Resident now, `RssAnon`, what of that is its own and not pages of files, or `VmHWM`, the most it ever was. NaN when it cannot be known. */
+export function statusBytes(pid: number, field: "VmRSS" | "VmHWM" | "RssAnon" = "VmRSS"): number {
   try {
     const match = new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"));
     return match === null ? Number.NaN : Number(match[1]) * 1024;
@@ -68,18 +79,11 @@ export function statusBytes(pid: number, field: "VmRSS" | "VmHWM" = "VmRSS"): nu
   }
 }
 
-/** CPU seconds so far of all threads of a running process, to the nanosecond: the ticks of /proc/PID/stat are too coarse for idle. */
+/**
+ * CPU seconds so far of a running process, in hundredths: 0.05 % of a core over 20 s. Not the sum of its threads' schedstat, finer
+ * as that is: threads of the JIT and the collector end when they have nothing to do, and their time would vanish with them.
+ */
 export function cpuSeconds(pid: number): number {
-  try {
-    const threads = readdirSync(`/proc/${pid}/task`);
-    return threads.reduce((sum, thread) => sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]), 0) / 1e9;
-  } catch {
-    return tickSeconds(pid);
-  }
-}
-
-/** The same from /proc/PID/stat, in hundredths of a second: for kernels without schedstat. */
-function tickSeconds(pid: number): number {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
     return (Number(fields[11]) + Number(fields[12])) / 100;

@@ -3,7 +3,7 @@ import Table from "cli-table3";
 import type { CatchUp } from "./catchup.ts";
 import type { Encoding } from "./encoder.ts";
 import type { Formatting } from "./formats.ts";
-import type { Idle } from "./idle.ts";
+import type { Idle, Start } from "./idle.ts";
 import type { Steady } from "./steady.ts";
 
 export interface Results {
@@ -13,7 +13,7 @@ export interface Results {
   encoder: Encoding[];
   formats: Formatting[];
   idle: Idle[];
-  start_ms?: number;
+  start?: Start;
 }
 
 const fixed = (value: number, digits: number): string => (Number.isNaN(value) ? "–" : value.toFixed(digits));
@@ -88,7 +88,13 @@ export function print(results: Results): void {
     ];
     table("steady", ["", "CPU % of a core", "RSS MB", "peak RSS MB", "written → received p50 ms", "p99 ms"], [row]);
   }
-  const idles = results.idle.map((one) => [one.setting, fixed(one.cpu_percent, 2), fixed(one.rss_mb, 0)]);
-  table("idle", ["", "CPU % of a core", "RSS MB"], idles);
-  if (results.start_ms !== undefined) console.log(`\nstart → ready  ${fixed(results.start_ms, 0)} ms`);
+  const idles = results.idle.map((one) => [
+    one.setting,
+    fixed(one.cpu_percent, 2),
+    fixed(one.wake_ups_per_s, 0),
+    fixed(one.rss_mb, 0),
+    fixed(one.own_mb, 0),
+  ]);
+  table("idle", ["", "CPU % of a core", "wake-ups/s", "RSS MB", "of it its own"], idles);
+  if (results.start !== undefined) console.log(`\nstart → ready  ${fixed(results.start.ms, 0)} ms, ${fixed(results.start.cpu_ms, 0)} ms of CPU`);
 }

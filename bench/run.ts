@@ -67,7 +67,7 @@ async function main(): Promise<number> {
     if (only.has("formats")) results.formats = formatting(plan);
     if (only.has("steady")) results.steady = await steady(plan);
     if (only.has("idle")) results.idle = await idle(plan);
-    if (only.has("start")) results.start_ms = await coldStart(plan);
+    if (only.has("start")) results.start = await coldStart(plan);
     if (json) console.log(JSON.stringify(results, null, 2));
     else print(results);
     return 0;
