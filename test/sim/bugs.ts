@@ -201,12 +201,6 @@ export const plantedBugs: readonly PlantedBug[] = [
     by: "return runner;",
   },
   {
-    name: "a claim comes before the journal is on the medium",
-    file: deliver,
-    replace: "    // Of an earlier process's journal nobody knows what of it is on the medium: `run` writes it anew, and claims then.\n",
-    by: "    reader.claim(name, Math.min(journal.ledger.low, reader.nextSequence()));\n",
-  },
-  {
     name: "the claim of a sink that is out of the configuration is not settled",
     file: "src/sink/claim.ts",
     replace: "  await settle(doors, path);\n",

@@ -28,6 +28,8 @@ export class SimDisk implements Disk {
   /** The process that uses it now. */
   life: Life;
   syncsFailed = 0;
+  /** Paths with writes that no sync has covered yet. */
+  readonly unsynced = new Set<string>();
   #names = new Map<string, Node>();
   /** What a power loss would leave of the names, and the changes since, per folder. */
   #durableNames = new Map<string, Node>();
@@ -54,6 +56,7 @@ export class SimDisk implements Disk {
       for (const change of changes.slice(0, random.below(changes.length + 1))) setNames(this.#durableNames, change);
     }
     this.#changes.clear();
+    this.unsynced.clear();
     for (const path of this.#durableNames.keys()) if (path !== "/" && !this.#reachable(path)) this.#durableNames.delete(path);
     this.#names = new Map(this.#durableNames);
     for (const node of new Set(this.#names.values())) {
@@ -132,6 +135,11 @@ export class SimDisk implements Disk {
 
   contentOf(path: string): Uint8Array | undefined {
     return this.#names.get(path)?.bytes.view();
+  }
+
+  /** As it is on the medium. */
+  durableOf(path: string): Uint8Array | undefined {
+    return this.#names.get(path)?.durable.view();
   }
 
   /** Bytes of all files. */

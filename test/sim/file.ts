@@ -14,6 +14,7 @@ export interface Medium {
   usedBytes(): number;
   grown(bytes: number): void;
   dropPending(node: Node): void;
+  readonly unsynced: Set<string>;
 }
 
 export class SimFile implements DiskFile {
@@ -66,6 +67,7 @@ export class SimFile implements DiskFile {
     const write = hole(asked, this.#node.bytes.length);
     const before = this.#node.bytes.length;
     this.#node.pending.push(write);
+    this.#disk.unsynced.add(this.path);
     this.#node.bytes.apply(write);
     this.#disk.grown(this.#node.bytes.length - before);
   }
@@ -73,6 +75,7 @@ export class SimFile implements DiskFile {
   datasync(): Promise<void> {
     return this.#later("sync", () => {
       const node = this.#node;
+      this.#disk.unsynced.delete(this.path);
       if (this.#disk.strikes("syncFails")) {
         this.#disk.dropPending(node);
         throw failed("EIO", this.path);

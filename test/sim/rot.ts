@@ -26,12 +26,13 @@ export function rot(disk: SimDisk, random: Seeded, model: Model, hit: Set<string
   const paths = disk.paths().filter((each) => each.startsWith(spoolDir) && kind.test(each));
   if (paths.length === 0) return undefined;
   // Mostly the newest: what was written since the last checkpoint is where recovery has to think.
-  const path = random.chance(0.5) ? (paths.toSorted().at(-1) ?? "") : random.pick(paths);
+  const path = random.chance(0.7) ? (paths.toSorted().at(-1) ?? "") : random.pick(paths);
   // Both checkpoints before one is written anew, or one file again: nothing is promised then.
   const twin = path.replace(/\.[ab]$/, "");
   if (hit.has(twin) || (power && path !== twin)) return undefined;
   hit.add(twin);
-  const bytes = disk.contentOf(path) ?? new Uint8Array();
+  // On the medium: a seal that is not there yet may be gone before the next start comes to look.
+  const bytes = disk.durableOf(path) ?? new Uint8Array();
   if (bytes.byteLength === 0) return undefined;
   if (!path.includes("/segments/")) {
     const at = random.below(bytes.byteLength);
@@ -40,7 +41,8 @@ export function rot(disk: SimDisk, random: Seeded, model: Model, hit: Set<string
   }
   const regions = regionsOf(bytes);
   if (regions === undefined || regions.length === 0) return undefined;
-  const kindHit = random.pick([...new Set(regions.map((region) => region.kind))]);
+  const kinds = [...new Set(regions.map((region) => region.kind))];
+  const kindHit = kinds.includes("commit") && random.chance(0.5) ? "commit" : random.pick(kinds);
   const region = random.pick(regions.filter((each) => each.kind === kindHit));
   const at = region.at + random.below(region.end - region.at);
   for (const key of region.keys) model.mayMiss.add(key);

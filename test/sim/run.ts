@@ -35,6 +35,8 @@ class Run {
   readonly #store: Store;
   readonly #machines: Machine[];
   #lifeNumber = 0;
+  /** A sink that is taken out of the next life. */
+  #out: string | undefined;
   /** Files that rotted. */
   readonly #hit = new Set<string>();
   /** Puts back the journal that was lost. */
@@ -61,12 +63,12 @@ class Run {
     for (let life = 0; life < lives; life++) {
       for (const machine of this.#machines) machine.weather();
       this.#boot(life);
-      const afterFailedSync = this.#life(
+      const pretending = this.#life(
         20 + random.below(random.chance(0.3) ? 200 : 2500),
         trouble === "fork" && life === troubleLife && this.#machines.length === 1,
       );
-      // A kill right after a failed sync, and the page cache shows the next start what the disk may not have.
-      const power = !afterFailedSync && random.chance(0.5);
+      // Then a kill: the next start sees it, and must not build on it.
+      const power = !pretending && random.chance(0.5);
       for (const machine of this.#machines) machine.crash(power);
       this.crashes += this.#machines.length;
       this.#verdict();
@@ -85,6 +87,7 @@ class Run {
     const { random } = this.world;
     const late = new Set<string>();
     const restoreAt = random.below(600);
+    this.#out = undefined;
     this.#boot(life);
     for (let i = 0; this.#running(); i++) {
       if (i === restoreAt) this.#restore();
@@ -105,13 +108,13 @@ class Run {
   /** A sink that was taken out must have a journal: without one it never was there. */
   #configured(machine: Machine, sink: SinkPlan, life: number): boolean {
     if (life < sink.sinceLife) return false;
-    if (!sink.pausedLives.has(life)) return true;
+    if (!sink.pausedLives.has(life) && sink.name !== this.#out) return true;
     return !machine.disk.paths().includes(`${spoolDir}/sinks/${sink.name}.journal`);
   }
 
   /**
    * So many steps, or until the source has nothing more and all is delivered. Somewhere in it a copy may be taken. True when it
-   * was cut short by a failed sync.
+   * was cut short in a moment when the page cache shows what the disk does not have.
    */
   #life(steps: number, fork: boolean): boolean {
     const { random } = this.world;
@@ -122,6 +125,7 @@ class Run {
     const late = new Set<string>();
     let copy: { machine: Machine; rest: (path: string) => boolean } | undefined;
     let before = this.#syncsFailed();
+    const { trouble } = this.scenario;
     let cut = false;
     for (let i = 0; i < steps && this.#running() && !cut; i++) {
       if (i === forkAt) copy = this.#copy();
@@ -133,10 +137,21 @@ class Run {
       // In the very moment: a little later the writer has cleared away what the disk did not take.
       cut = this.#syncsFailed() > before && random.chance(0.1);
       before = this.#syncsFailed();
+      this.#out = trouble === "none" && random.chance(0.004) ? this.#journalWritten() : undefined;
+      cut ||= this.#out !== undefined;
       if (i > 200) for (const machine of this.#machines) machine.relief();
     }
     this.#finishCopy(copy);
     return cut;
+  }
+
+  /** The sink whose journal has been written and not synced: a kill now, and the page cache shows what a power loss takes. */
+  #journalWritten(): string | undefined {
+    for (const path of this.#machines[0]?.disk.unsynced ?? []) {
+      const [, name] = /\/sinks\/(\w+)\.journal/.exec(path) ?? [];
+      if (name !== undefined) return name;
+    }
+    return undefined;
   }
 
   #syncsFailed(): number {
