@@ -104,6 +104,7 @@ export class Committer implements SpoolWriter {
       this.#admit();
       await this.#commit(gathered);
     }
+    this.#closed = true; // after a kill, too: whoever comes now is told at once, and does not wait for ever
     for (const waiter of [...gather.take().waiters, ...this.#queue.splice(0)]) waiter.reject(closedFault());
   }
 
