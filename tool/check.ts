@@ -11,7 +11,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ensureExecutable } from "../build.ts";
 import { type Counts, readReport } from "./report.ts";
-import { ensureChromium, ensureVersitygw } from "./servers.ts";
+import { ensureChromium, ensurePackages } from "./packages.ts";
+import { ensureVersitygw } from "./servers.ts";
 
 const root = join(import.meta.dir, "..");
 const reports = join(root, ".cache", "reports");
@@ -60,6 +61,7 @@ function steps(quick: boolean, words: readonly string[]): Step[] {
 function prepare(files: readonly string[]): Step[] {
   const groups = new Set(files.map(groupOf));
   const needs: [name: string, wanted: boolean, work: () => Promise<unknown>][] = [
+    ["packages", [...groups].some((group) => group !== "test/tidy"), ensurePackages],
     ["versitygw", [...groups].some((group) => group.startsWith("test/") && group !== "test/tidy"), ensureVersitygw],
     ["chromium", groups.has("test/browser"), ensureChromium],
     ["build", [...groups].some((group) => group.startsWith("test/") && group !== "test/tidy"), ensureExecutable],

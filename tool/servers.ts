@@ -1,8 +1,8 @@
 /**
- * The real servers and the browser that tests run against; what is built lies in `.cache/bin` of the checkout.
+ * The real servers that tests run against, built into `.cache/bin` of the checkout.
  *
- * Promises: the exact version or an error that says how to get it; nothing is installed outside the checkout but
- * Go's own caches and Debian's chromium; a second call costs one stat.
+ * Promises: the exact version or an error that says how to get it; nothing is written outside the checkout but
+ * Go's own caches; a second call costs one stat.
  */
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -44,39 +44,4 @@ export async function ensureVersitygw(): Promise<string> {
   return path;
 }
 
-/**
- * The path of a Chromium for the tests of the page: `CHROMIUM` from the environment, one on the PATH, or Debian's package, which is
- * installed when we are root where there is apt-get. Rejects with what to do otherwise.
- */
-export async function ensureChromium(): Promise<string> {
-  const known = process.env["CHROMIUM"] ?? chromiumOnPath();
-  if (known !== undefined) return known;
-  const advice = "Install Chromium (Debian: apt-get install chromium), or name an executable in the variable CHROMIUM";
-  const apt = Bun.which("apt-get");
-  if (apt === null || process.getuid?.() !== 0) throw new Error(`Chromium is missing. ${advice}`);
-  console.error("installing Debian's chromium (once, takes a minute or two)");
-  // Another one may hold the lock of dpkg just now.
-  for (const words of [["update"], ["-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", "chromium"]]) {
-    const step = Bun.spawn([apt, ...words], {
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-      stdin: "ignore",
-      stdout: "ignore",
-      stderr: "pipe",
-    });
-    const [said, code] = await Promise.all([new Response(step.stderr).text(), step.exited]);
-    if (code !== 0) throw new Error(`apt-get ${words.join(" ")} failed. ${advice}:\n${said}`);
-  }
-  const installed = chromiumOnPath();
-  if (installed === undefined) throw new Error(`apt-get installed chromium, and it is not on the PATH. ${advice}`);
-  return installed;
-}
-
-function chromiumOnPath(): string | undefined {
-  const found = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"].map((name) => Bun.which(name));
-  return found.find((path) => path !== null) ?? undefined;
-}
-
-if (import.meta.main) {
-  console.log(await ensureVersitygw());
-  console.log(await ensureChromium());
-}
+if (import.meta.main) console.log(await ensureVersitygw());

@@ -126,7 +126,7 @@ for (const [what, word, place] of [
   });
 }
 
-test.skipIf(Bun.which("strip") === null)("strip would turn it into the plain runtime: never strip it", async () => {
+test("strip would turn it into the plain runtime: never strip it", async () => {
   await mkdir(dir.join("stripped"));
   const stripped = dir.join("stripped", "program");
   await copyFile(executable, stripped);

@@ -216,7 +216,7 @@ describe("the unit", () => {
     expect(Number(/^TimeoutStopSec=(\d+)s$/m.exec(lines.join("\n"))?.[1])).toBeGreaterThan(30);
   });
 
-  test.skipIf(Bun.which("systemd-analyze") === null)("is accepted by systemd", async () => {
+  test("is accepted by systemd", async () => {
     await using dir = await scratch();
     // The executable is not installed on this machine; everything else is judged as it is.
     await Bun.write(dir.join("logferry.service"), (await readUnit()).replace("/usr/local/bin/logferry", "/bin/true"));
@@ -225,6 +225,6 @@ describe("the unit", () => {
   });
 });
 
-test.skipIf(Bun.which("shellcheck") === null)("shellcheck has nothing to say", async () => {
+test("shellcheck has nothing to say", async () => {
   expect(await runProcess(["shellcheck", script])).toEqual({ code: 0, stdout: "", stderr: "" });
 });

@@ -1,9 +1,6 @@
 /**
  * Power loss for real: the executable works on a file system whose power is cut at random moments, and every cut is brought
  * back to life. What was acknowledged by then has arrived once; what a file holds has arrived once; nothing else has.
- *
- * Where this machine cannot do it (no root, no loop devices), the test says so in a line nobody overlooks, with the words of
- * what failed; in the CI that has to have it, LOGFERRY_POWER_TEST=required makes that a failure.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { appendFile, mkdir, readdir, writeFile } from "node:fs/promises";
@@ -13,6 +10,7 @@ import type { Status } from "../../src/core/view.ts";
 import { buildWithPoints } from "../crash/build.ts";
 import { readLake } from "../support/lake.ts";
 import { executable, writeConfig } from "../support/logferry.ts";
+import { leftOut } from "../support/privilege.ts";
 import { startProcess } from "../support/process.ts";
 import { scratch, type Scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
@@ -26,14 +24,6 @@ beforeAll(async () => {
   missing = await unavailable(dir.path);
 });
 afterAll(() => dir[Symbol.asyncDispose]());
-
-/** True when the test cannot be made here, said aloud. */
-function leftOut(): boolean {
-  if (missing === undefined) return false;
-  if (process.env["LOGFERRY_POWER_TEST"] === "required") throw new Error(`power loss cannot be tried here: ${missing}`);
-  process.stderr.write(`\n!!! LEFT OUT: power loss on a real file system was not tried, this machine cannot do it: ${missing}\n\n`);
-  return true;
-}
 
 interface Acknowledged {
   /** Posts answered with 204 before the cut began. */
@@ -143,7 +133,7 @@ async function afterwards(image: PowerImage, cut: Cut, run: Run, folder: string)
 }
 
 test("twelve power cuts: everything acknowledged is there once, every line of the file is there once", async () => {
-  if (leftOut()) return;
+  if (leftOut("power loss on a real file system", missing)) return;
   await using image = await powerImage(dir.join("honest"));
   const folder = dir.join("honest-run");
   const run = await runAndCut(image, executable, {}, folder, 12);
@@ -167,7 +157,7 @@ test("twelve power cuts: everything acknowledged is there once, every line of th
 }, 280_000);
 
 test("the same with an executable whose syncs are lies is caught: acknowledged records are gone", async () => {
-  if (leftOut()) return;
+  if (leftOut("power loss on a real file system", missing)) return;
   await using image = await powerImage(dir.join("lying"));
   const folder = dir.join("lying-run");
   const liar = await buildWithPoints(dir.path);

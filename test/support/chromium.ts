@@ -4,7 +4,7 @@
  * Promises: a profile of its own, gone afterwards; no traffic of its own; what a page logs as an error, throws or breaks of its
  * policy is gathered in `problems`.
  */
-import { ensureChromium } from "../../tool/servers.ts";
+import { ensureChromium } from "../../tool/packages.ts";
 import { startProcess } from "./process.ts";
 import { scratch } from "./scratch.ts";
 import { until } from "./until.ts";

@@ -3,8 +3,13 @@
  * nothing of it is left behind, whatever becomes of the test. Seen from outside it lies below /proc/PID/root.
  */
 
-/** Whether this kernel and user may make one: root, or whoever may make user namespaces. Many containers may do neither. */
-export const haveSmallDisk = Bun.spawnSync(["unshare", ...namespaces(), "true"], { stdout: "ignore", stderr: "ignore" }).exitCode === 0;
+/** Why there can be none here, in unshare's words, or undefined. Many containers may make no namespace. */
+export const smallDiskMissing = missing();
+
+function missing(): string | undefined {
+  const { exitCode, stderr } = Bun.spawnSync(["unshare", ...namespaces(), "true"], { stdout: "ignore", stderr: "pipe" });
+  return exitCode === 0 ? undefined : stderr.toString().trim();
+}
 
 function namespaces(): readonly string[] {
   return process.getuid?.() === 0 ? ["--mount"] : ["--user", "--map-root-user", "--mount"];
