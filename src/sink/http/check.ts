@@ -9,13 +9,13 @@ import type { NetworkAnswer } from "../../core/network.ts";
 import type { Config } from "./config.ts";
 import { refused } from "./fault.ts";
 import { receiverOf } from "./receiver.ts";
-import { Requester } from "./request.ts";
+import { Client } from "./client.ts";
 
 export async function check(config: Config, context: CheckContext): Promise<Finding[]> {
-  const requester = new Requester(config, context.doors);
-  const what = `reach ${requester.place}`;
+  const client = new Client(config, context.doors);
+  const what = `reach ${client.place}`;
   try {
-    const answer = await requester.send("OPTIONS", {}, undefined, new AbortController().signal);
+    const answer = await client.send("OPTIONS", {}, undefined, new AbortController().signal);
     return [judge(answer, what, context.doors.clock.now())];
   } catch (cause) {
     if (!(cause instanceof Fault)) throw cause;

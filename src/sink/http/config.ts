@@ -1,6 +1,7 @@
 /** Configuration of sink `http`. Proxies are taken from the environment: HTTP_PROXY, HTTPS_PROXY, NO_PROXY. */
 import * as v from "valibot";
-import { duration, httpUrl, text } from "../../core/values.ts";
+import { accessKeys, oneCredential, tlsNeedsHttps } from "../../core/access.ts";
+import { duration, httpUrl } from "../../core/values.ts";
 import { commonKeys } from "../schema.ts";
 
 /** Headers that say what the body is and which batch it is; a receiver that is told otherwise could not tell repeats apart. */
@@ -17,44 +18,19 @@ const headers = () =>
     v.pipe(v.string("must be text"), v.regex(/^[\t\x20-\x7e\x80-\xff]*$/, "must be one line without control characters")),
   );
 
-const basic = () =>
-  v.strictObject({
-    username: v.pipe(text(), v.description("User name.")),
-    password_file: v.pipe(text(), v.description("File with the password. Read again when it changes.")),
-  });
-
-const tls = () =>
-  v.pipe(
-    v.strictObject({
-      ca_file: v.optional(v.pipe(text(), v.description("Certificates (PEM) of the issuers to trust, instead of the built-in ones."))),
-      cert_file: v.optional(v.pipe(text(), v.description("Client certificate (PEM), with its chain; goes with key_file."))),
-      key_file: v.optional(v.pipe(text(), v.description("Key (PEM) of the client certificate."))),
-    }),
-    v.check((input) => (input.cert_file === undefined) === (input.key_file === undefined), "cert_file and key_file must be set together, or neither"),
-  );
-
 export const schema = v.pipe(
   v.strictObject({
     type: v.literal("http"),
     url: v.pipe(httpUrl(), v.description("Where batches are posted, as NDJSON. Any 2xx answer is a delivery.")),
     headers: v.optional(v.pipe(headers(), v.description("Headers of every request, as `Name: value`."))),
-    bearer_token_file: v.optional(v.pipe(text(), v.description("File with the token for `Authorization: Bearer`. Read again when it changes."))),
-    basic: v.optional(v.pipe(basic(), v.description("User name and password for `Authorization: Basic`."))),
-    tls: v.optional(v.pipe(tls(), v.description("Own issuers and a client certificate, for an https URL."))),
+    ...accessKeys(),
     timeout: v.optional(
       v.pipe(duration(), v.minValue(100, "must be at least 100ms"), v.description("How long one try may take, body and answer together.")),
       "60s",
     ),
     ...commonKeys({ bytes_max: "4MiB", age_max: "1s" }),
   }),
-  v.forward(
-    v.partialCheck(
-      [["bearer_token_file"], ["basic"]],
-      (input) => input.bearer_token_file === undefined || input.basic === undefined,
-      "must not be set together with bearer_token_file",
-    ),
-    ["basic"],
-  ),
+  v.forward(v.partialCheck(oneCredential.keys, oneCredential.holds, oneCredential.message), ["basic"]),
   v.forward(
     v.partialCheck(
       [["headers"], ["bearer_token_file"], ["basic"]],
@@ -63,14 +39,7 @@ export const schema = v.pipe(
     ),
     ["headers"],
   ),
-  v.forward(
-    v.partialCheck(
-      [["url"], ["tls"]],
-      (input) => input.tls === undefined || input.url.toLowerCase().startsWith("https:"),
-      "needs a URL that begins with https://",
-    ),
-    ["tls"],
-  ),
+  v.forward(v.partialCheck(tlsNeedsHttps.keys, tlsNeedsHttps.holds, tlsNeedsHttps.message), ["tls"]),
 );
 
 export type Config = v.InferOutput<typeof schema>;

@@ -4,8 +4,9 @@
  */
 import { Bug } from "../../core/assert.ts";
 import { Cut } from "../../core/deadline.ts";
-import { errnoOf, excerpt, Fault, type FaultDetail } from "../../core/fault.ts";
+import { excerpt, Fault, type FaultDetail } from "../../core/fault.ts";
 import type { NetworkAnswer } from "../../core/network.ts";
+import { wayHint } from "../../core/requester.ts";
 import { retryAfterMs } from "../../core/retry.ts";
 
 type Verdict = Pick<FaultDetail, "code" | "retry" | "hint">;
@@ -65,25 +66,15 @@ function movedHint(location: string | null): string {
   return where === "" ? "the receiver points elsewhere; correct url" : `the receiver points to ${where}; set url to where it takes a POST`;
 }
 
-/** What to look at, as far as the failure tells. */
-function wayHint(cause: unknown): string {
-  const errno = errnoOf(cause) ?? "";
-  if (cause instanceof Cut) return "look whether the receiver hangs or a firewall swallows what is sent; raise timeout if it is only slow";
-  if (/^(ECONNREFUSED|ConnectionRefused)$/.test(errno))
-    return "nothing listens there: start the receiver, or correct url; a firewall may also refuse";
-  if (/^(ENOTFOUND|EAI_AGAIN)$/.test(errno)) return "correct the host in url, or look at this machine's name server";
-  if (/CERT|SIGNATURE/.test(errno)) return "mend the receiver's certificate, or name its issuer in tls.ca_file";
-  return "check the receiver, and the way to it: name, network, proxy, firewall, certificate";
-}
-
 /** The Fault for a request without an answer. A Fault and a Bug pass as they are. */
 export function unreachable(cause: unknown, place: string): Error {
   if (cause instanceof Fault || cause instanceof Bug) return cause;
-  return new Fault({
-    code: "http_unreachable",
-    retry: "later",
-    message: `reach ${place}`,
-    hint: `${wayHint(cause)}; it is tried again by itself`,
-    cause,
-  });
+  const slow = cause instanceof Cut ? "; raise timeout if it is only slow" : "";
+  const hint = `${wayHint(cause, "the receiver")}${slow}; it is tried again by itself`;
+  return new Fault({ code: "http_unreachable", retry: "later", message: `reach ${place}`, hint, cause });
+}
+
+/** The Fault for credentials that cannot be sent. */
+export function unauthorized(message: string, hint: string): Fault {
+  return new Fault({ code: "http_unauthorized", retry: "denied", message, hint });
 }

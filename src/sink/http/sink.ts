@@ -21,7 +21,7 @@ import { schema, type Config } from "./config.ts";
 import { refused } from "./fault.ts";
 import { Receiver, receiverOf } from "./receiver.ts";
 import { receivedOf } from "./received.ts";
-import { Requester } from "./request.ts";
+import { Client } from "./client.ts";
 
 export const http: SinkKind<Config> = {
   type: "http",
@@ -38,13 +38,13 @@ const encodings = { zstd: { "Content-Encoding": "zstd" }, gzip: { "Content-Encod
 
 class HttpSink implements Sink {
   readonly #context: SinkContext;
-  readonly #requester: Requester;
+  readonly #client: Client;
   readonly #receiver: Receiver;
 
   constructor(config: Config, context: SinkContext) {
     this.#context = context;
-    this.#requester = new Requester(config, context.doors);
-    this.#receiver = new Receiver(context.board, `sinks.${context.name}`, this.#requester.place);
+    this.#client = new Client(config, context.doors);
+    this.#receiver = new Receiver(context.board, `sinks.${context.name}`, this.#client.place);
   }
 
   framesMax(): number {
@@ -59,7 +59,7 @@ class HttpSink implements Sink {
     } catch (cause) {
       if (!kill.aborted) throw cause;
     }
-    throw new Fault({ code: "delivery_cut", retry: "later", message: `post batch to ${this.#requester.place}: cut by shutdown` });
+    throw new Fault({ code: "delivery_cut", retry: "later", message: `post batch to ${this.#client.place}: cut by shutdown` });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
@@ -83,22 +83,22 @@ class HttpSink implements Sink {
   /** `planned`: the body is the one whose digest is in the plan, so that a logferry may know it again. */
   async #post(batch: Batch, body: Uint8Array, kill: AbortSignal, planned = true): Promise<Receipt> {
     const headers = planned ? { ...this.#headers(batch), ...this.#mark(batch) } : this.#headers(batch);
-    const answer = await this.#requester.send("POST", headers, body, kill);
+    const answer = await this.#client.send("POST", headers, body, kill);
     const id = receiverOf(answer.headers);
     const taken = answer.status >= 200 && answer.status < 300;
     if (taken || id !== null) this.#receiver.seen(id);
     if (taken) return { outcome: "delivered" };
     if (answer.status === 409 && id !== null) return { outcome: holds(answer, batch) ? "delivered" : "forked" };
-    throw refused(answer, `post batch to ${this.#requester.place}`, this.#context.doors.clock.now());
+    throw refused(answer, `post batch to ${this.#client.place}`, this.#context.doors.clock.now());
   }
 
   /** Asks who stands there before a body of several frames is sent: OPTIONS stores nothing. */
   async #meet(kill: AbortSignal): Promise<void> {
-    const answer = await this.#requester.send("OPTIONS", {}, undefined, kill);
+    const answer = await this.#client.send("OPTIONS", {}, undefined, kill);
     const id = receiverOf(answer.headers);
     const overloaded = answer.status >= 500 || [408, 425, 429].includes(answer.status);
     if (id === null && overloaded && answer.status !== 501) {
-      throw refused(answer, `ask ${this.#requester.place} who it is`, this.#context.doors.clock.now());
+      throw refused(answer, `ask ${this.#client.place} who it is`, this.#context.doors.clock.now());
     }
     this.#receiver.seen(id);
   }
@@ -106,12 +106,12 @@ class HttpSink implements Sink {
   /** Another logferry is asked what it has of this spool and sink; any other receiver cannot tell. */
   async received(epochs: readonly string[], kill: AbortSignal): Promise<Received | undefined> {
     const { spoolId, name, doors } = this.#context;
-    const answer = await this.#requester.send("OPTIONS", { "Logferry-Held": [spoolId, name].map(encodeURIComponent).join("/") }, undefined, kill);
+    const answer = await this.#client.send("OPTIONS", { "Logferry-Held": [spoolId, name].map(encodeURIComponent).join("/") }, undefined, kill);
     if (answer.status === 200) return receivedOf(answer.text, epochs);
     // 404, 405, 501 and the like are answers of one that takes records and knows no more.
     const mayPass = answer.status >= 500 && answer.status !== 501;
     if (mayPass || [401, 403, 408, 425, 429].includes(answer.status))
-      throw refused(answer, `ask ${this.#requester.place} what it has`, doors.clock.now());
+      throw refused(answer, `ask ${this.#client.place} what it has`, doors.clock.now());
     return undefined;
   }
 

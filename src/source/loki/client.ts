@@ -1,12 +1,11 @@
-/** Requests to Loki: credentials and TLS files as they are now, base path, tenant, time limit. No secret is in any message. */
-import { withDeadline } from "../../core/deadline.ts";
+/** Questions to Loki and tails of it: base path, tenant, credentials, time limit. */
 import type { Doors } from "../../core/doors.ts";
 import { Fault } from "../../core/fault.ts";
-import type { NetworkAnswer, NetworkRequest, WebSocketLike } from "../../core/network.ts";
-import { openSecret, type Secret } from "../../core/secret.ts";
-import { version } from "../../core/version.ts";
+import { lokiBase, lokiFaults, tenantHeader } from "../../core/loki.ts";
+import type { NetworkAnswer, WebSocketLike } from "../../core/network.ts";
+import { Requester } from "../../core/requester.ts";
 import type { LokiConfig } from "./config.ts";
-import { refused, unreachable, unreadable, type TailEnd } from "./fault.ts";
+import { refused, unreadable, type TailEnd } from "./fault.ts";
 
 /** A range that a server cannot answer within a minute is asked for in halves. */
 const timeoutMs = 60_000;
@@ -29,38 +28,30 @@ export class Client {
   /** Requests and answer bytes so far. */
   requests = 0;
   bytes = 0;
-  readonly #base: string;
-  readonly #config: LokiConfig;
+  readonly #tenant: string | undefined;
   readonly #doors: Doors;
-  readonly #files = new Map<string, Secret>();
+  readonly #requester: Requester;
 
   constructor(config: LokiConfig, doors: Doors) {
-    const url = new URL(config.url);
-    this.#base = `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
-    this.place = this.#base;
-    this.#config = config;
+    this.place = lokiBase(config.url);
+    this.#tenant = config.tenant;
     this.#doors = doors;
+    this.#requester = new Requester({ access: config, doors, faults: lokiFaults(this.place) });
   }
 
   /** One GET below `/loki/api/v1/`, any answer. Rejects with Fault `loki_unreachable`, `secret_unreadable` or `loki_unauthorized`. */
   async get(path: string, params: Readonly<Record<string, string>>, kill: AbortSignal): Promise<NetworkAnswer> {
-    const tls = await this.#tls();
     const request = {
-      url: `${this.#base}/loki/api/v1/${path}?${new URLSearchParams(params).toString()}`,
+      url: `${this.place}/loki/api/v1/${path}?${new URLSearchParams(params).toString()}`,
       method: "GET",
       // An empty answer for an old range may come from the result cache, which late entries do not change.
-      headers: { ...(await this.#headers()), "Cache-Control": "no-cache" },
+      headers: { ...this.#headers(), "Cache-Control": "no-cache" },
       answerBytesMax,
-      ...(tls === undefined ? {} : { tls }),
     };
-    try {
-      this.requests++;
-      const answer = await withDeadline(this.#doors.clock, timeoutMs, kill, (signal) => this.#doors.network.request({ ...request, signal }));
-      this.bytes += answer.text.length;
-      return answer;
-    } catch (cause) {
-      throw unreachable(cause, this.place);
-    }
+    this.requests++;
+    const answer = await this.#requester.send(request, timeoutMs, kill);
+    this.bytes += answer.text.length;
+    return answer;
   }
 
   /** As `get`: `data` of a 200's JSON, and how long the answer was. Rejects with a Fault for everything else. */
@@ -91,59 +82,21 @@ export class Client {
 
   /** Opens a tail. Rejects with a Fault when the files do not give what it needs. */
   async tail(params: Readonly<Record<string, string>>, events: TailEvents): Promise<WebSocketLike> {
-    const tls = await this.#tls();
     const { network } = this.#doors;
     if (network.connect === undefined)
       throw new Fault({ code: "loki_unreachable", retry: "later", message: `tail ${this.place}: no WebSocket here` });
     return network.connect({
-      url: `${this.#base.replace(/^http/, "ws")}/loki/api/v1/tail?${new URLSearchParams(params).toString()}`,
-      headers: await this.#headers(),
-      ...(tls === undefined ? {} : { tls }),
+      url: `${this.place.replace(/^http/, "ws")}/loki/api/v1/tail?${new URLSearchParams(params).toString()}`,
+      ...(await this.#requester.dress(this.#headers())),
       ...events,
     });
   }
 
-  async #headers(): Promise<Record<string, string>> {
-    const { tenant } = this.#config;
+  #headers(): Record<string, string> {
     return {
-      "User-Agent": `logferry/${version}`,
       // On the tail and in queries alike: without it the tail loses the metadata, and queries mix it into the labels.
       "X-Loki-Response-Encoding-Flags": "categorize-labels",
-      ...(tenant === undefined ? {} : { "X-Scope-OrgID": tenant }),
-      ...(await this.#authorization()),
+      ...tenantHeader(this.#tenant),
     };
-  }
-
-  async #authorization(): Promise<Record<string, string>> {
-    const { bearer_token_file, basic } = this.#config;
-    if (bearer_token_file !== undefined) {
-      const token = await this.#read(bearer_token_file);
-      if (/^[\x21-\x7e]+$/.test(token)) return { Authorization: `Bearer ${token}` };
-      throw new Fault({
-        code: "loki_unauthorized",
-        retry: "denied",
-        message: `read token from ${bearer_token_file}: holds characters that no header may have`,
-        hint: "the file must hold the token on one line and nothing else",
-      });
-    }
-    if (basic === undefined) return {};
-    const password = await this.#read(basic.password_file);
-    return { Authorization: `Basic ${Buffer.from(`${basic.username}:${password}`).toString("base64")}` };
-  }
-
-  async #tls(): Promise<NetworkRequest["tls"]> {
-    const { tls } = this.#config;
-    if (tls === undefined) return undefined;
-    return {
-      ...(tls.ca_file === undefined ? {} : { ca: await this.#read(tls.ca_file) }),
-      ...(tls.cert_file === undefined ? {} : { cert: await this.#read(tls.cert_file) }),
-      ...(tls.key_file === undefined ? {} : { key: await this.#read(tls.key_file) }),
-    };
-  }
-
-  #read(path: string): Promise<string> {
-    const file = this.#files.get(path) ?? openSecret(this.#doors.disk, path);
-    this.#files.set(path, file);
-    return file.read();
   }
 }

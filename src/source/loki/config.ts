@@ -1,5 +1,6 @@
 /** Configuration of source `loki`. Keys are the user's words; durations come out in milliseconds. */
 import * as v from "valibot";
+import { accessKeys, oneCredential, tlsNeedsHttps } from "../../core/access.ts";
 import { duration, httpUrl, parseDuration, text } from "../../core/values.ts";
 import { commonSource } from "../schema.ts";
 import { parseRfc3339 } from "./time.ts";
@@ -8,22 +9,6 @@ import { parseRfc3339 } from "./time.ts";
 export type Start = "now" | "oldest" | { readonly agoMs: number } | { readonly ns: bigint };
 
 const minuteMs = 60_000;
-
-const basic = () =>
-  v.strictObject({
-    username: v.pipe(text(), v.description("User name.")),
-    password_file: v.pipe(text(), v.description("File with the password. Read again when it changes.")),
-  });
-
-const tls = () =>
-  v.pipe(
-    v.strictObject({
-      ca_file: v.optional(v.pipe(text(), v.description("Certificates (PEM) of the issuers to trust, instead of the built-in ones."))),
-      cert_file: v.optional(v.pipe(text(), v.description("Client certificate (PEM), with its chain; goes with key_file."))),
-      key_file: v.optional(v.pipe(text(), v.description("Key (PEM) of the client certificate."))),
-    }),
-    v.check((input) => (input.cert_file === undefined) === (input.key_file === undefined), "cert_file and key_file must be set together, or neither"),
-  );
 
 const start = () =>
   v.pipe(
@@ -57,9 +42,7 @@ export const schema = v.pipe(
         v.description("Tenant, sent as `X-Scope-OrgID`."),
       ),
     ),
-    bearer_token_file: v.optional(v.pipe(text(), v.description("File with the token for `Authorization: Bearer`. Read again when it changes."))),
-    basic: v.optional(v.pipe(basic(), v.description("User name and password for `Authorization: Basic`."))),
-    tls: v.optional(v.pipe(tls(), v.description("Own issuers and a client certificate, for an https URL."))),
+    ...accessKeys(),
     start: v.optional(v.pipe(start(), v.description("Where to begin at the very first start; afterwards it goes on where it was.")), "now"),
     lateness: v.optional(
       v.pipe(
@@ -94,22 +77,8 @@ export const schema = v.pipe(
       "tail",
     ),
   }),
-  v.forward(
-    v.partialCheck(
-      [["bearer_token_file"], ["basic"]],
-      (input) => input.bearer_token_file === undefined || input.basic === undefined,
-      "must not be set together with bearer_token_file",
-    ),
-    ["basic"],
-  ),
-  v.forward(
-    v.partialCheck(
-      [["url"], ["tls"]],
-      (input) => input.tls === undefined || input.url.toLowerCase().startsWith("https:"),
-      "needs a URL that begins with https://",
-    ),
-    ["tls"],
-  ),
+  v.forward(v.partialCheck(oneCredential.keys, oneCredential.holds, oneCredential.message), ["basic"]),
+  v.forward(v.partialCheck(tlsNeedsHttps.keys, tlsNeedsHttps.holds, tlsNeedsHttps.message), ["tls"]),
 );
 
 export type LokiConfig = v.InferOutput<typeof schema>;

@@ -1,6 +1,4 @@
 /** What a Loki answers, and what it closes a tail with, as faults: later, denied, and what to do. */
-import { Bug } from "../../core/assert.ts";
-import { Cut } from "../../core/deadline.ts";
 import { excerpt, Fault, type FaultDetail } from "../../core/fault.ts";
 import type { NetworkAnswer } from "../../core/network.ts";
 import { retryAfterMs } from "../../core/retry.ts";
@@ -34,16 +32,6 @@ function verdictOf(status: number, words: string): Pick<FaultDetail, "code" | "r
   if (status >= 500 || status === 408 || status === 499)
     return { code: "loki_server_error", retry: "later", hint: "look at Loki's own log; it is tried again by itself" };
   return { code: "loki_unexpected_answer", retry: "denied", hint: "Loki, or what stands before it, does not take requests like this" };
-}
-
-/** The Fault for a request without an answer. A Fault and a Bug pass as they are. */
-export function unreachable(cause: unknown, place: string): Error {
-  if (cause instanceof Fault || cause instanceof Bug) return cause;
-  const hint =
-    cause instanceof Cut
-      ? "look whether Loki hangs, or a proxy or firewall swallows requests"
-      : "check url, and the way to it: name, network, proxy, firewall, certificate";
-  return new Fault({ code: "loki_unreachable", retry: "later", message: `reach ${place}`, hint: `${hint}; it is tried again by itself`, cause });
 }
 
 export function unreadable(operation: string, why: string): Fault {
