@@ -19,7 +19,7 @@ import { Descriptors } from "./descriptors.ts";
 import { judge, readAt, readHead, type Candidate } from "./examine.ts";
 import { truncated, unreadable } from "./faults.ts";
 import { inodeKey, type Found } from "./found.ts";
-import { rotatedFrom, stemOf, tailBytesMax } from "./identity.ts";
+import { rotatedFrom, stemOf, tailBytesMax, type Verdict } from "./identity.ts";
 import { positionToJson, type Position } from "./position.ts";
 import { Tracked, unreadPosition } from "./tracked.ts";
 
@@ -261,8 +261,10 @@ export class Catalog {
         if ((await judge(candidate, position, undefined)).verdict === "copy") return this.#adopt(id, position, seen, candidate);
       }
       for (const file of standing) {
-        if ((await this.open(file)) && file.handle !== undefined && (await judge(candidate, file.position(), file.handle)).verdict === "watch")
-          return file;
+        const verdict = await this.#judgeStanding(candidate, file);
+        if (verdict === "watch") return file;
+        const cut = verdict === "copy" ? this.#lost.get(file.id) : undefined;
+        if (cut !== undefined) return this.#adopt(file.id, cut, seen, candidate);
       }
       return "another";
     });
@@ -270,6 +272,21 @@ export class Catalog {
     if (owner === "another") return unchanged && this.#skipRead(seen, watched.id);
     if (inodeKey(owner) !== key) this.#watched.set(key, { id: owner.id, bytes: seen.stat.bytes, modifiedMs: seen.stat.modifiedMs });
     return true;
+  }
+
+  /**
+   * The verdict on a candidate and a file we follow. That file may have been truncated since we last read of it, and a comparison with what it
+   * holds now says nothing then: so it is asked after the comparison whether it still holds what was read, and is taken for cut if not.
+   */
+  async #judgeStanding(candidate: Candidate, file: Tracked): Promise<Verdict> {
+    if (!(await this.open(file)) || file.handle === undefined) return "new";
+    const known = file.position();
+    const { verdict } = await judge(candidate, known, file.handle);
+    if (verdict === "watch") return verdict;
+    const before = await readAt(file.handle, file.readOffset - file.tailBytes, file.tailBytes);
+    if (before.byteLength === file.tailBytes && file.tailMatches(before)) return verdict;
+    await this.cut(file);
+    return (await judge(candidate, known, undefined)).verdict;
   }
 
   /** A copy that was given up half way: all it holds was read from the original, which is gone. */

@@ -12,6 +12,8 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
+import type { Disk } from "../../core/disk.ts";
+import { systemDoors } from "../../core/doors.ts";
 import { MemorySpool } from "../../../test/conformance/memory.ts";
 import { startSource, type Running, type RunOptions } from "../../../test/conformance/running.ts";
 import { scratch, type Scratch } from "../../../test/support/scratch.ts";
@@ -142,6 +144,29 @@ test("copytruncate: new content from 0, the copy is not read again", async () =>
   append("app.log", "new 1");
   await arrive(...many(0, 100), "new 1");
   expect(running.board.counts()["file_truncated_unread"]).toBeUndefined();
+});
+
+test("copytruncate between the look that finds the copy and its comparison: the copy is not read anew", async () => {
+  let truncated = false;
+  const disk: Disk = {
+    ...systemDoors.disk,
+    open(path, mode) {
+      if (path === dir.join("app.log.1") && !truncated) {
+        truncated = true;
+        truncateSync(log());
+        append("app.log", ...many(500, 10));
+      }
+      return systemDoors.disk.open(path, mode);
+    },
+  };
+  append("app.log", ...many(0, 100));
+  await follow("app.log*", {}, { doors: { ...systemDoors, disk } });
+  await arrive(...many(0, 100));
+  append("app.log", ...many(100, 20));
+  copyFileSync(log(), dir.join("app.log.1"));
+  await until(() => spool.lines.length >= 130, "all arrive");
+  await Bun.sleep(250);
+  expect(spool.texts.toSorted()).toEqual([...many(0, 120), ...many(500, 10)].toSorted());
 });
 
 test("copytruncate: what was not read yet is taken from the copy", async () => {
