@@ -259,7 +259,7 @@ async function progress({ onProgress, doors }: AgentOptions, { sources, sinks, s
     onProgress({
       records_read: sources.reduce((sum, source) => sum + source.records, 0),
       records_delivered: Math.max(0, Math.min(...statuses.map((status) => status.delivered_sequence)) + 1 - first),
-      lag_bytes: Math.max(0, ...statuses.map((status) => status.lag_bytes)) + sources.reduce((sum, source) => sum + source.status().lag_bytes, 0),
+      lag_bytes: Math.max(0, ...statuses.map((status) => status.lag_bytes)) + sources.reduce((sum, source) => sum + source.lagBytes, 0),
     });
   };
   while (!over.aborted) {

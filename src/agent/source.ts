@@ -13,6 +13,7 @@ import type { Meter } from "../core/meter.ts";
 import { backoffMs } from "../core/retry.ts";
 import type { Signals } from "../core/signals.ts";
 import type { FullSourceStatus } from "../core/view.ts";
+import { Backlog } from "./backlog.ts";
 import { createEncoder, type Encoded, type Encoder } from "../pipeline/encoder.ts";
 
 /** What an encoder had to mend: counted by code, since the records are there, but not as they came. */
@@ -104,6 +105,7 @@ export class SourceRunner {
   #bytes = 0;
   #lastMs: number | undefined;
   #over: "done" | "failed" | undefined;
+  readonly #backlog = new Backlog();
 
   constructor(options: SourceRunnerOptions) {
     const { context, config, fields } = options;
@@ -133,6 +135,18 @@ export class SourceRunner {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** What `status` says as `lag_bytes`, for whoever asks often. */
+  get lagBytes(): number {
+    return (this.#source?.lagBytes === undefined ? this.#source?.status(0).lag_bytes : this.#source.lagBytes()) ?? 0;
+  }
+
+  /** A look at its progress, about once a second; `atMs` is monotonic. Returns the lag. */
+  look(atMs: number): number {
+    const lag = this.lagBytes;
+    this.#backlog.look(lag, this.#bytes, atMs);
+    return lag;
   }
 
   get failed(): boolean {
@@ -205,14 +219,16 @@ export class SourceRunner {
     this.#source = undefined;
   }
 
-  status(): FullSourceStatus {
+  status(filesMax?: number): FullSourceStatus {
     const { kind, board, spool } = this.#options;
     const dropped = spool.dropped(this.name);
-    const own = this.#source?.status() ?? { state: this.#over ?? ("waiting" as const) };
+    const own = this.#source?.status(filesMax) ?? { state: this.#over ?? ("waiting" as const) };
+    const backlog = this.#backlog.status(own.lag_bytes ?? 0);
     return {
       type: kind.type,
       lag_bytes: 0,
       ...own,
+      ...(backlog === undefined ? {} : { backlog }),
       records: this.#records,
       bytes: this.#bytes,
       ...(this.#lastMs === undefined ? {} : { last_record_time: new Date(this.#lastMs).toISOString() }),

@@ -48,7 +48,7 @@ export class AgentView implements View {
     }
   }
 
-  status(): Status {
+  status(filesMax?: number): Status {
     const { host, spool, sources, sinks, board, clock } = this.#parts;
     return {
       version,
@@ -56,7 +56,7 @@ export class AgentView implements View {
       spool_id: spool.reader.id,
       uptime_s: Math.floor((clock.monotonic() - this.#startedMs) / 1000),
       state: this.health().state,
-      sources: Object.fromEntries(sources.map((source) => [source.name, source.status()])),
+      sources: Object.fromEntries(sources.map((source) => [source.name, source.status(filesMax)])),
       spool: spool.status(),
       sinks: Object.fromEntries([...sinks].map(([name, { runner }]) => [name, runner.status()])),
       faults: board.counts(),
@@ -71,7 +71,7 @@ export class AgentView implements View {
   /** Not before every source has had its first look: until then its lag says nothing. */
   ready(): boolean {
     const { sources, spool } = this.#parts;
-    return this.started && spool.accepting() && sources.every((source) => source.status().state !== "starting");
+    return this.started && spool.accepting() && sources.every((source) => source.status(0).state !== "starting");
   }
 
   flush(): void {
@@ -83,7 +83,7 @@ export class AgentView implements View {
     const now = clock.monotonic();
     let moved = 0;
     for (const source of sources) {
-      this.#watch.look(`sources.${source.name}`, source.status().lag_bytes, source.bytes, now);
+      this.#watch.look(`sources.${source.name}`, source.look(now), source.bytes, now);
       moved += source.bytes;
     }
     for (const [name, { runner, holdsMs }] of sinks) {

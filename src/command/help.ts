@@ -62,6 +62,7 @@ Exit codes: 0 it would work, 1 a source or sink would not work, 2 mistakes in th
     after: `
 Examples:
   logferry status
+  logferry status --files all        every file: where we are in it, and since when
   watch logferry status
   logferry status --json | jq .sinks
 

@@ -74,6 +74,12 @@ function unknownCommand(program: Command, words: readonly string[]): string | un
   return undefined;
 }
 
+function filesCount(text: string): number {
+  if (text === "all") return Number.POSITIVE_INFINITY;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It is a number, or all.");
+}
+
 function createProgram(io: Io, written: Promise<void>[], runAgent: run.RunAgent, done: (exit: number) => void): Command {
   const program = new Command("logferry");
   program
@@ -123,6 +129,7 @@ function addCommands(program: Command, command: (parent: Command, name: string) 
   command(program, "status")
     .addOption(config())
     .addOption(json())
+    .addOption(new Option("--files <number>", "so many files of each source, or all").argParser(filesCount))
     .action(async (options: status.StatusOptions) => done(await (await import("./status.ts")).run(options, io)));
   const inside = command(program, "spool").helpCommand(false);
   command(inside, "ls")

@@ -107,3 +107,65 @@ test("when nobody answers it says where it looked and how to start one, with exi
   const refused = await look(dir.path, server.address.replace("http://", ""));
   expect(refused.err).toContain(`${server.address}: connection refused`);
 });
+
+test("files that are behind or not read are listed, what is in their names does not reach the terminal", async () => {
+  await using dir = await scratch();
+  const files = [
+    {
+      path: "/logs/a\n\u001b[31mred\u202e.log",
+      state: "refused",
+      last_fault: { code: "file_not_regular", message: "a pipe", hint: "leave it out", time: minuteAgo },
+    },
+    {
+      path: `/logs/${"x".repeat(4000)}/app.log`,
+      state: "reading",
+      lag_bytes: 2 ** 30,
+      offset: 1000,
+      size: 2 ** 30 + 1000,
+      last_read_time: minuteAgo,
+    },
+    { path: "/logs/quiet.log", state: "idle" },
+  ].map((each) => ({ identity: "1", offset: 0, size: 0, lag_bytes: 0, ...each }));
+  const whole = {
+    ...status,
+    sources: {
+      app: {
+        ...status.sources["app"],
+        files,
+        files_total: 2002,
+        file_states: { idle: 2001, reading: 1, refused: 1 },
+        backlog: { bytes_left: 2 ** 30, bytes_per_second: 85 * 2 ** 20, seconds_left: 13 },
+      },
+    },
+  };
+  const asked: string[] = [];
+  const server = systemNetwork.serve({
+    listen: { socket: dir.join("c.sock") },
+    bodyBytesMax: 1024,
+    handle: (request) => {
+      asked.push(request.url.replace(/^.*localhost/, ""));
+      return request.url.includes("/status") ? Response.json(whole) : Response.json(health, { status: 503 });
+    },
+  });
+  try {
+    const { out } = await look(dir.path, "127.0.0.1:1");
+    // eslint-disable-next-line no-control-regex -- none of these may come through
+    expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+    expect(out).toContain("app: 2,002 files: 2,001 idle, 1 reading, 1 refused; 1.0 GiB left, 85 MiB/s, about 13s\n");
+    expect(out).toMatch(/^\/logs\/a\\n\\x1b\[31mred\\u202e\.log +refused +0 B +0 +0 +never$/m);
+    expect(out).toMatch(/^\/logs\/x+…x+\/app\.log +reading +1\.0 GiB +1,000 +1,073,742,824 +1m( \ds)? ago$/m);
+    expect(out).toMatch(/^✗ a pipe \(file_not_regular, 1m.* ago\)\n  → leave it out$/m);
+    expect(out).not.toContain("quiet.log");
+    const io = testIo();
+    await run({ config: `${dir.path}/l.yaml`, files: Number.POSITIVE_INFINITY }, io);
+    expect(io.out()).toContain("/logs/quiet.log");
+    expect(io.out()).toContain("and 2,000 more");
+    const json = testIo();
+    await run({ config: `${dir.path}/l.yaml`, json: true, files: 3 }, json);
+    expect(json.out()).not.toContain("\u202e");
+    expect((JSON.parse(json.out()) as Status).sources["app"]?.files?.[0]?.path).toBe("/logs/a\n\u001b[31mred\u202e.log");
+    expect(asked.filter((path) => path.startsWith("/status"))).toEqual(["/status", "/status?files=all", "/status?files=3"]);
+  } finally {
+    await server.close(0);
+  }
+});

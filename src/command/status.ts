@@ -9,6 +9,7 @@ import type { Config } from "../config/config.ts";
 import { withDeadline } from "../core/deadline.ts";
 import { describe } from "../core/fault.ts";
 import type { NetworkAnswer } from "../core/network.ts";
+import { harmlessJson } from "../core/shown.ts";
 import type { Health, Status } from "../core/view.ts";
 import { loadOrTell } from "./config.ts";
 import type { Io } from "./io.ts";
@@ -18,6 +19,8 @@ import { statusText } from "./summary.ts";
 export interface StatusOptions {
   config: string;
   json?: boolean;
+  /** Files of each source: a number, or Infinity for all. */
+  files?: number;
 }
 
 interface Door {
@@ -30,15 +33,15 @@ interface Door {
 /** An instance that needs longer to say how it is does not serve. */
 const answerMsMax = 5_000;
 
-/** 512 open files make about 100 KiB; this is for fleets of containers with their paths. */
-const answerBytesMax = 16 * 1024 * 1024;
+/** A file is about 300 bytes, or 5 KiB with the longest of paths: this is for all of a hundred thousand. */
+const answerBytesMax = 64 * 1024 * 1024;
 
 export async function run(options: StatusOptions, io: Io): Promise<number> {
   const config = await loadOrTell(options.config, io);
   if (config === undefined) return 2;
   const tried: string[] = [];
   for (const door of doorsOf(config)) {
-    const found = await look(door, io);
+    const found = await look(door, options.files, io);
     if (typeof found === "string") {
       tried.push(`  ${door.address}: ${found}`);
       continue;
@@ -46,8 +49,8 @@ export async function run(options: StatusOptions, io: Io): Promise<number> {
     const { status, health } = found;
     await io.stdout(
       options.json === true
-        ? `${JSON.stringify({ ...status, reasons: health.reasons }, null, 2)}\n`
-        : statusText(status, health, io.doors.clock.now(), painter(io, "stdout")),
+        ? `${harmlessJson(JSON.stringify({ ...status, reasons: health.reasons }, null, 2))}\n`
+        : statusText(status, health, io.doors.clock.now(), painter(io, "stdout"), options.files),
     );
     return 0;
   }
@@ -70,10 +73,11 @@ function doorsOf(config: Config): Door[] {
 }
 
 /** The instance's own words, or why there are none. */
-async function look(door: Door, io: Io): Promise<{ status: Status; health: Health } | string> {
+async function look(door: Door, files: number | undefined, io: Io): Promise<{ status: Status; health: Health } | string> {
   try {
     if (door.socket !== undefined && (await io.doors.disk.stat(door.socket)) === undefined) return "there is no such socket";
-    const [status, health] = [await ask(door, "/status", io), await ask(door, "/health", io)];
+    const query = files === undefined ? "" : `?files=${files === Number.POSITIVE_INFINITY ? "all" : files}`;
+    const [status, health] = [await ask(door, `/status${query}`, io), await ask(door, "/health", io)];
     if (status.status !== 200) return `answers ${status.status} to GET /status`;
     const parsed = { status: JSON.parse(status.text) as Status, health: JSON.parse(health.text) as Health };
     const { sources, sinks, spool, version } = parsed.status;

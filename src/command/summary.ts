@@ -1,16 +1,24 @@
 /** `/status` and `/health` as a page of text: the state and its reasons first, then a row for each source and sink, then the spool. */
 import { excerpt } from "../core/fault.ts";
 import type { Health, Status } from "../core/view.ts";
+import { filesText } from "./files.ts";
 import { humanAgo, humanBytes, humanCount, humanDuration, plural } from "./human.ts";
 import type { Paint } from "./paint.ts";
 import { table } from "./table.ts";
 
-/** `nowMs` is wall time: ages are shown against it. */
-export function statusText(status: Status, health: Health, nowMs: number, paint: Paint): string {
+/** `nowMs` is wall time: ages are shown against it. `files`: so many files of each source, whatever their state. */
+export function statusText(status: Status, health: Health, nowMs: number, paint: Paint, files?: number): string {
   const { state } = health;
   const painted = state === "ok" ? paint.good(state) : state === "degraded" ? paint.warn(state) : paint.bad(state);
   const head = `${paint.bold(status.host)} is ${painted}: logferry ${status.version}, up ${humanDuration(status.uptime_s * 1000)}, spool ${status.spool_id}\n`;
-  return [head, reasonsText(health, nowMs, paint), sourcesText(status, nowMs), sinksText(status, nowMs), spoolText(status, nowMs)]
+  return [
+    head,
+    reasonsText(health, nowMs, paint),
+    sourcesText(status, nowMs),
+    filesText(status, files, nowMs, paint),
+    sinksText(status, nowMs),
+    spoolText(status, nowMs),
+  ]
     .filter((part) => part !== "")
     .join("\n");
 }

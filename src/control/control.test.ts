@@ -77,6 +77,20 @@ describe("what it answers", () => {
     expect(await answer.json()).toEqual(view.current.status);
   });
 
+  test("/status shows as many files as it is asked for, and what acts in a name is escaped", async () => {
+    const view = okView(Date.now());
+    view.current.status.sources["nginx"]!.files![0]!.path = "/logs/\u009b2J\u202e.log";
+    await using instance = await opened(view, nextSocket());
+    const text = await (await instance.ask("/status?files=all")).text();
+    expect(text).toContain("/logs/\\u009b2J\\u202e.log");
+    expect((JSON.parse(text) as { sources: { nginx: { files: { path: string }[] } } }).sources.nginx.files[0]?.path).toBe("/logs/\u009b2J\u202e.log");
+    await instance.ask("/status?files=7");
+    await instance.ask("/status");
+    expect(view.filesAsked.slice(-3)).toEqual([Number.POSITIVE_INFINITY, 7, undefined]);
+    const wrong = await instance.ask("/status?files=many");
+    expect([wrong.status, ((await wrong.json()) as { code: string }).code]).toEqual([400, "control_query_refused"]);
+  });
+
   test("HEAD answers like GET, without a body, and nothing is ever cached", async () => {
     await using instance = await opened(failingView(Date.now()), nextSocket());
     for (const [path, status] of [

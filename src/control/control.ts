@@ -49,7 +49,7 @@ const probeMs = 1000;
 export async function openControl(options: ControlOptions): Promise<Control> {
   const { config, doors, log, socketPath, view } = options;
   const checkToken = await openToken(config.token_file, doors.disk);
-  const app = createRoutes({ view, doors, log, checkToken, names: [config.listen.host, view.status().host] });
+  const app = createRoutes({ view, doors, log, checkToken, names: [config.listen.host, view.status(0).host] });
   const serve = (listen: { host: string; port: number } | { socket: string }): Server =>
     doors.network.serve({ listen, bodyBytesMax, handle: (request) => app.fetch(absolute(request), { local: "socket" in listen }) });
 

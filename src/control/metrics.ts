@@ -23,7 +23,7 @@ export function createMetrics(view: View, doors: Doors): Metrics {
   return {
     contentType: registry.contentType,
     async text() {
-      fillFlow(view.status());
+      fillFlow(view.status(0));
       await fillProcess();
       return `${(await view.meter.registry.metrics()).trimEnd()}\n${await registry.metrics()}`;
     },

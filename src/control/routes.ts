@@ -9,6 +9,7 @@ import { Bug } from "../core/assert.ts";
 import type { Doors } from "../core/doors.ts";
 import { describe } from "../core/fault.ts";
 import type { Log } from "../core/log.ts";
+import { harmlessJson } from "../core/shown.ts";
 import type { View } from "../core/view.ts";
 import { hostAllowed, type TokenCheck } from "./access.ts";
 import { createMetrics } from "./metrics.ts";
@@ -36,7 +37,7 @@ const paths = [
   { method: "GET", path: "/health", what: "is it well, and if not why: 200 for ok and degraded, 503 for failing" },
   { method: "GET", path: "/live", what: "200 while the process serves" },
   { method: "GET", path: "/ready", what: "200 once sources run and the spool takes data" },
-  { method: "GET", path: "/status", what: "sources, spool and sinks in numbers" },
+  { method: "GET", path: "/status", what: "sources, spool and sinks in numbers; ?files=all for every file" },
   { method: "GET", path: "/metrics", what: "Prometheus text" },
   { method: "POST", path: "/flush", what: "close every open batch and ship it now; needs the Unix socket or the token" },
 ] as const;
@@ -65,9 +66,19 @@ export function createRoutes({ view, doors, log, checkToken, names }: RouteOptio
   });
   app.get("/health", (c) => {
     const { state, reasons } = view.health();
-    return c.json({ state, reasons }, state === "failing" ? 503 : 200);
+    return json(c, { state, reasons }, state === "failing" ? 503 : 200);
   });
-  app.get("/status", (c) => c.json(view.status()));
+  app.get("/status", (c) => {
+    const files = c.req.query("files");
+    if (files !== undefined && !/^(?:all|\d{1,9})$/.test(files)) {
+      return json(
+        c,
+        { code: "control_query_refused", message: "files must be a number or all", hint: "ask for /status?files=all, or leave it out" },
+        400,
+      );
+    }
+    return json(c, view.status(files === undefined ? undefined : files === "all" ? Number.POSITIVE_INFINITY : Number(files)));
+  });
   app.get("/metrics", async (c) => c.body(await metrics.text(), 200, { "content-type": metrics.contentType }));
   app.post("/flush", changes, (c) => {
     view.flush();
@@ -86,6 +97,11 @@ export function createRoutes({ view, doors, log, checkToken, names }: RouteOptio
     return c.json({ code: "control_answer_failed", message: "this answer failed; the log says why" }, 500);
   });
   return app;
+}
+
+/** Paths and answers of others stand in it, and people look at it with curl on a terminal. */
+function json(c: Context, value: object, code: 200 | 400 | 503 = 200): Response {
+  return c.body(harmlessJson(JSON.stringify(value)), code, { "content-type": "application/json" });
 }
 
 /** The page is loaded when somebody looks at it; from then on it is one page, which remembers the numbers of its last looks. */

@@ -113,7 +113,9 @@ export function Sources({ sources, rates, nowMs }: { sources: Status["sources"];
 
 function sourceNotes(source: Source): string[] {
   const notes = [source.type];
-  if (source.files !== undefined) notes.push(counted(source.files.length, "file"));
+  if (source.files_total !== undefined) notes.push(counted(source.files_total, "file"));
+  const unread = (source.file_states?.unreadable ?? 0) + (source.file_states?.refused ?? 0);
+  if (unread > 0) notes.push(`${count(unread)} not read`);
   if (source.listen !== undefined) notes.push(source.listen);
   if (source.faults > 0) notes.push(counted(source.faults, "fault"));
   return notes;

@@ -10,6 +10,7 @@
 import type { GenericSchema } from "valibot";
 import type { Board } from "./board.ts";
 import type { Doors } from "./doors.ts";
+import type { FileState, FileStatus } from "./files.ts";
 import type { Flow } from "./flow.ts";
 import type { Holdings, Received } from "./holdings.ts";
 import type { Log } from "./log.ts";
@@ -59,7 +60,10 @@ export type Emit = (chunk: Chunk) => Promise<void>;
 export interface Source extends AsyncDisposable {
   /** Reads until `stop`; with `once` until everything that is there now was read. Returns when all it emitted is durable. */
   run(emit: Emit, signals: Signals): Promise<void>;
-  status(): SourceStatus;
+  /** `filesMax`: of its files as many at most, those first that somebody may have to look at. */
+  status(filesMax?: number): SourceStatus;
+  /** `lag_bytes` of the status alone, asked for every second: for a source that has much else to say. */
+  lagBytes?(): number;
 }
 
 /** A source's own part of `/status`; the agent adds type, records, bytes, last_record_time and faults. */
@@ -67,7 +71,10 @@ export interface SourceStatus {
   state: "starting" | "running" | "waiting" | "done" | "failed";
   /** Bytes that are there and not yet durable; undefined where it cannot be known. */
   lag_bytes?: number;
-  files?: { path: string; identity: string; offset: number; size: number }[];
+  /** Those first that somebody may have to look at; `files_total` counts all, `file_states` by state. */
+  files?: FileStatus[];
+  files_total?: number;
+  file_states?: Partial<Record<FileState, number>>;
   /** Where a source that serves is reached. */
   listen?: string;
   /** A source that asks a server: everything before it is there (RFC 3339), whether its live connection is up, what it asked, what it knows it lost. */

@@ -3,6 +3,7 @@
  *
  * Field names are stable: `time`, `level`, `event`, `component`, then what belongs to the event. Never a secret, never a record.
  */
+import { harmlessJson, visible } from "./shown.ts";
 
 export type Level = "debug" | "info" | "warn" | "error";
 export type LogFields = Record<string, string | number | boolean | undefined>;
@@ -32,7 +33,7 @@ export function createLog(
     if (rank[level] < rank[options.level]) return;
     const time = new Date(options.now()).toISOString();
     const all = { ...bound, ...fields };
-    write(options.format === "json" ? JSON.stringify({ time, level, event, ...all }) : textLine(time, level, event, all));
+    write(options.format === "json" ? harmlessJson(JSON.stringify({ time, level, event, ...all })) : textLine(time, level, event, all));
   };
   return {
     debug: (event, fields) => emit("debug", event, fields),
@@ -47,8 +48,11 @@ function textLine(time: string, level: Level, event: string, fields: LogFields):
   const { component, ...rest } = fields;
   const pairs = Object.entries(rest)
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => ` ${key}=${typeof value === "string" && /[\s"=]/.test(value) ? JSON.stringify(value) : String(value)}`);
-  return `${time} ${level.padEnd(5)} ${component === undefined ? "" : `${String(component)} `}${event}${pairs.join("")}`;
+    .map(
+      ([key, value]) =>
+        ` ${key}=${typeof value === "string" && /[\s"=]/.test(value) ? harmlessJson(JSON.stringify(value)) : visible(String(value), 1000)}`,
+    );
+  return `${time} ${level.padEnd(5)} ${component === undefined ? "" : `${String(component)} `}${visible(event, 1000)}${pairs.join("")}`;
 }
 
 /** A log that says nothing, for tests and for commands that print their own answer. */

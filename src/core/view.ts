@@ -8,12 +8,22 @@ export interface Health {
   reasons: Omit<Reason, "severity">[];
 }
 
+/** Much is there and not read yet. */
+export interface BacklogStatus {
+  bytes_left: number;
+  /** Read and durable, as of the last seconds. */
+  bytes_per_second: number;
+  /** Until it is caught up with; missing while what is left does not shrink. */
+  seconds_left?: number;
+}
+
 export interface FullSourceStatus extends SourceStatus {
   type: string;
   records: number;
   bytes: number;
   lag_bytes: number;
   last_record_time?: string;
+  backlog?: BacklogStatus;
   /** Faults of this source so far. */
   faults: number;
   /** Given up by a full spool since the start, though some sink had not confirmed them; bytes are NDJSON. */
@@ -35,7 +45,8 @@ export interface Status {
 }
 
 export interface View {
-  status(): Status;
+  /** `filesMax`: of each source's files as many at most; left out, `filesShown` (files.ts). */
+  status(filesMax?: number): Status;
   health(): Health;
   /** Sources run and the spool takes data; a far side that is away does not change it. */
   ready(): boolean;

@@ -9,6 +9,7 @@ export class ShownView implements View {
   current: { status: Status; reasons: Health["reasons"] };
   isReady = true;
   flushes = 0;
+  readonly filesAsked: (number | undefined)[] = [];
   /** Called before each answer of `status()`: a test makes the numbers move here. */
   onLook: (status: Status) => void = () => {};
 
@@ -16,7 +17,8 @@ export class ShownView implements View {
     this.current = { status, reasons };
   }
 
-  status(): Status {
+  status(filesMax?: number): Status {
+    this.filesAsked.push(filesMax);
     this.onLook(this.current.status);
     return this.current.status;
   }
@@ -69,7 +71,7 @@ export function emptyView(): ShownView {
     spool_id: "5f0c1f7e9ad24b0fb7c02a7cfa03d1e8",
     uptime_s: 4,
     state: "ok",
-    sources: { nginx: source({ state: "running", files: [] }) },
+    sources: { nginx: source({ state: "running", files: [], files_total: 0 }) },
     spool: { bytes: 0, max_bytes: 2048 * MiB, segments: 0, first_sequence: 0, last_sequence: -1, paused: "" },
     sinks: { lake: sink() },
     faults: {},
@@ -78,7 +80,7 @@ export function emptyView(): ShownView {
 
 /** An afternoon of work: three sources, two sinks, everything as it should be. */
 export function okView(nowMs: number): ShownView {
-  const files = [{ path: "/var/log/nginx/access.log", identity: "1", offset: 10, size: 10 }];
+  const files = [{ path: "/var/log/nginx/access.log", identity: "1", offset: 10, size: 10, lag_bytes: 0, state: "idle" as const }];
   return new ShownView({
     version: "0.1.0",
     host: "edge-1",
@@ -86,12 +88,13 @@ export function okView(nowMs: number): ShownView {
     uptime_s: 19_384,
     state: "ok",
     sources: {
-      nginx: source({ records: 12_480_113, bytes: 3751 * MiB, last_record_time: timeAgo(nowMs, 0.4), files }),
+      nginx: source({ records: 12_480_113, bytes: 3751 * MiB, last_record_time: timeAgo(nowMs, 0.4), files, files_total: 1 }),
       checkout: source({
         records: 1_204_880,
         bytes: 402 * MiB,
         last_record_time: timeAgo(nowMs, 2),
         files: [...files, ...files, ...files],
+        files_total: 3,
         lag_bytes: 18_204,
       }),
       edges: source({

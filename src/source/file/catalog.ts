@@ -13,7 +13,7 @@
  */
 import { dirname, join } from "node:path";
 import type { SourceContext } from "../../core/contract.ts";
-import type { Fault } from "../../core/fault.ts";
+import { errnoOf, type Fault } from "../../core/fault.ts";
 import type { FileConfig } from "./config.ts";
 import { Descriptors } from "./descriptors.ts";
 import { judge, readAt, readHead, type Candidate } from "./examine.ts";
@@ -114,7 +114,7 @@ export class Catalog {
       file.fault = undefined;
       return true;
     } catch (cause) {
-      file.fault = unreadable("open", file.path, cause);
+      file.fail(unreadable("open", file.path, cause), this.#options.context.doors.clock.now());
       return false;
     }
   }
@@ -133,6 +133,14 @@ export class Catalog {
     anew.handle = handle;
     anew.state = state;
     this.#options.enqueue(anew);
+  }
+
+  /** A call on an open file has failed, with `fault` if it has none yet. The next look tries again. */
+  failed(file: Tracked, fault?: Fault): void {
+    if (fault !== undefined) file.fail(fault, this.#options.context.doors.clock.now());
+    file.bytes = -1;
+    // A file server that has forgotten the file never takes this handle again; its name leads on, or to nothing.
+    if (errnoOf(file.fault?.cause) === "ESTALE") this.#descriptors.close(file);
   }
 
   /** Gives a file up: it is not read any more, its position is kept for a while. Its descriptor is closed. */

@@ -1,5 +1,4 @@
-/** What can be wrong with a path, as faults with a hint, and a ledger that reports each once per change of state. */
-import type { Board, Severity } from "../../core/board.ts";
+/** What can be wrong with a path, as faults with a hint. */
 import { errnoOf, Fault } from "../../core/fault.ts";
 import type { FileKind } from "../../core/disk.ts";
 
@@ -13,6 +12,10 @@ export function unreadable(what: string, path: string, cause: unknown): Fault {
   if (errno === "EMFILE" || errno === "ENFILE") {
     const hint = "lower open_files_max, or raise the limit on descriptors (LimitNOFILE= in the unit)";
     return new Fault({ code: "file_too_many_open", retry: "later", message: `${what} ${path}`, hint, cause });
+  }
+  if (errno === "ESTALE") {
+    const hint = "the file server has removed or moved it; it is looked for again under its name";
+    return new Fault({ code: "file_unreadable", retry: "later", message: `${what} ${path}`, hint, cause });
   }
   const hint = "see the kernel log for errors of the disk or mount; it is tried again and other files go on";
   return new Fault({ code: "file_unreadable", retry: "later", message: `${what} ${path}`, hint, cause });
@@ -53,42 +56,4 @@ export function truncated(path: string, bytes: number): Fault {
     message: `${path} was cut while at least ${bytes} bytes were not read yet`,
     hint,
   });
-}
-
-/** Left out on purpose or empty today: no reason for a run over what is there to fail. */
-const harmless = new Set(["file_no_match", "file_not_regular", "file_symlink_refused"]);
-
-/**
- * What stands on the board for one source. Each look reports all it meets; `settle` clears what was not met again,
- * so that nothing has to remember what it once reported.
- */
-export class Ledger {
-  readonly #board: Board;
-  readonly #component: string;
-  readonly #severity: Severity;
-  #standing = new Map<string, { code: string; detail: string }>();
-  #met = new Map<string, { code: string; detail: string }>();
-
-  /** `once`: what cannot be read makes the run fail, since nobody comes back to it. */
-  constructor(board: Board, component: string, once: boolean) {
-    this.#board = board;
-    this.#component = component;
-    this.#severity = once ? "failing" : "degraded";
-  }
-
-  report(fault: Fault, detail: string): void {
-    const key = `${fault.code}\n${detail}`;
-    this.#met.set(key, { code: fault.code, detail });
-    if (this.#standing.has(key)) return;
-    this.#standing.set(key, { code: fault.code, detail });
-    this.#board.raise(this.#component, harmless.has(fault.code) ? "degraded" : this.#severity, fault, detail);
-  }
-
-  settle(): void {
-    for (const [key, { code, detail }] of this.#standing) {
-      if (!this.#met.has(key)) this.#board.clear(this.#component, code, detail);
-    }
-    this.#standing = this.#met;
-    this.#met = new Map();
-  }
 }

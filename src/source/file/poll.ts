@@ -29,7 +29,7 @@ export async function poll(catalog: Catalog, reader: Reader, config: FileConfig,
   const due = [...catalog.files.values()].filter((file) => file.handle !== undefined && file.lookAt <= now);
   for (let at = 0; at < due.length; at += batch) {
     const part = due.slice(at, at + batch);
-    const stats = await Promise.all(part.map((file) => look(file)));
+    const stats = await Promise.all(part.map((file) => look(file, catalog)));
     for (const [index, stat] of stats.entries()) {
       const file = part[index];
       if (file === undefined || stat === undefined) continue;
@@ -51,11 +51,11 @@ export async function poll(catalog: Catalog, reader: Reader, config: FileConfig,
   return next;
 }
 
-async function look(file: Tracked): Promise<FileStat | undefined> {
+async function look(file: Tracked, catalog: Catalog): Promise<FileStat | undefined> {
   try {
     return await file.handle?.stat();
   } catch (cause) {
-    file.fault = unreadable("look at", file.path, cause);
+    catalog.failed(file, unreadable("look at", file.path, cause));
     return undefined;
   }
 }

@@ -110,7 +110,7 @@ export class Reader {
       }
       return turn;
     } catch (cause) {
-      file.fault = unreadable("read", file.path, cause);
+      file.fail(unreadable("read", file.path, cause), this.#context.doors.clock.now());
       return "failed";
     } finally {
       if (!lent) this.#context.buffers.give(buffer);
@@ -122,7 +122,7 @@ export class Reader {
     try {
       return await this.#whole(file, file.restBytes, { partial: true });
     } catch (cause) {
-      file.fault = unreadable("read", file.path, cause);
+      file.fail(unreadable("read", file.path, cause), this.#context.doors.clock.now());
       return "failed";
     }
   }

@@ -14,14 +14,16 @@
 import { resolve } from "node:path";
 import type { Emit, Source, SourceContext, SourceKind, SourceStatus } from "../../core/contract.ts";
 import { toError } from "../../core/fault.ts";
+import { filesShown } from "../../core/files.ts";
 import { orAborted, type Signals } from "../../core/signals.ts";
 import { Catalog } from "./catalog.ts";
 import { check } from "./check.ts";
 import { schema, type FileConfig } from "./config.ts";
 import { Events } from "./events.ts";
-import { Ledger } from "./faults.ts";
 import { Finder, type Found, type Globs } from "./found.ts";
 import { compile, compileExclude } from "./glob.ts";
+import { Ledger } from "./ledger.ts";
+import { lagOf, listFiles } from "./listing.ts";
 import { poll } from "./poll.ts";
 import { positionFromJson, type Position } from "./position.ts";
 import { Reader } from "./reader.ts";
@@ -83,7 +85,7 @@ class FileSource implements Source {
     this.#context = context;
     this.#events = new Events(context.doors.disk, (path, kind) => this.#hint(path, kind));
     this.#finder = new Finder(context.doors.disk, globsOf(config), () => this.#now, context.once ? undefined : this.#events);
-    this.#ledger = new Ledger(context.board, `sources.${context.name}`, context.once);
+    this.#ledger = new Ledger(context.board, `sources.${context.name}`, context.once, () => context.doors.clock.now());
   }
 
   async run(emit: Emit, signals: Signals): Promise<void> {
@@ -115,17 +117,14 @@ class FileSource implements Source {
     }
   }
 
-  status(): SourceStatus {
-    const followed = [...(this.#catalog?.files.values() ?? [])];
-    const files = followed.map((tracked) => ({
-      path: tracked.path,
-      identity: tracked.id,
-      offset: tracked.durable.offset,
-      size: Math.max(tracked.bytes, tracked.durable.offset),
-    }));
-    const lag = followed.reduce((sum, tracked) => sum + tracked.lagBytes, 0);
+  status(filesMax = filesShown): SourceStatus {
+    const files = [...(this.#catalog?.files.values() ?? [])];
     const state = this.#state === "running" && files.length === 0 ? "waiting" : this.#state;
-    return { state, lag_bytes: lag, files };
+    return { state, lag_bytes: lagOf(files), ...listFiles(files, this.#ledger.standing(), this.#ledger.unnamed, filesMax) };
+  }
+
+  lagBytes(): number {
+    return lagOf(this.#catalog?.files.values() ?? []);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -237,7 +236,9 @@ class FileSource implements Source {
       else this.#leave(tracked);
       return false;
     }
+    const before = tracked.readOffset;
     const turn = await reader.turn(tracked, buffer);
+    if (tracked.readOffset > before) tracked.readAtMs = this.#context.doors.clock.now();
     this.#nextPoll = Math.min(this.#nextPoll, this.#now + tickMs);
     if (turn !== "failed") tracked.fault = undefined;
     if (turn === "cut") {
@@ -246,7 +247,7 @@ class FileSource implements Source {
       this.#queue.push(tracked);
     } else {
       this.#leave(tracked);
-      if (turn === "failed") tracked.bytes = -1; // the next look at it tries again
+      if (turn === "failed") catalog.failed(tracked);
     }
     return turn !== "wait";
   }

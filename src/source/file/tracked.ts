@@ -52,6 +52,10 @@ export class Tracked {
   rejected = false;
   /** Why it cannot be read now; reported with every look until it can be again. */
   fault: Fault | undefined;
+  /** The newest that there was, and wall milliseconds when. */
+  lastFault: { readonly fault: Fault; readonly atMs: number } | undefined;
+  /** Wall milliseconds of the last read that brought something. */
+  readAtMs: number | undefined;
   /** With `once`: nothing is read from beyond this. */
   goal = Number.POSITIVE_INFINITY;
   durable: Position;
@@ -177,6 +181,12 @@ export class Tracked {
     this.lookAt = 0;
     this.drained = false;
     this.rejected = false;
+  }
+
+  /** It cannot be read now. */
+  fail(fault: Fault, atMs: number): void {
+    this.fault = fault;
+    this.lastFault = { fault, atMs };
   }
 
   /** Takes in what a stat says. True when there may be something new to read. */
