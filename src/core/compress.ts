@@ -4,6 +4,7 @@
  */
 import { promisify } from "node:util";
 import { constants, createGunzip, gzip, gunzip, zstdDecompress, type ZlibOptions, type ZstdOptions } from "node:zlib";
+import { unpack } from "./unpack.ts";
 import { zstdSize } from "./zstd.ts";
 
 export interface Compress {
@@ -20,6 +21,8 @@ export interface Compress {
   gunzip(bytes: Uint8Array, bytesMax: number): Promise<Uint8Array>;
   /** All members of a body that comes in parts, in pieces of any length, whatever it comes to. Rejects on damage. A part may change after the next was asked for. */
   gunzipParts?(parts: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
+  /** What a file holds, in pieces as they are asked for; see unpack.ts. A simulated door has none. */
+  unpack?: typeof unpack;
 }
 
 const gzipAsync = promisify<Uint8Array, ZlibOptions, Buffer>(gzip);
@@ -33,6 +36,7 @@ export const systemCompress: Compress = {
   // node:zlib and not Bun.gunzipSync: the latter stops after the first member without a word.
   gunzip: (bytes, bytesMax) => gunzipAsync(bytes, { maxOutputLength: bytesMax }),
   gunzipParts,
+  unpack,
 };
 
 async function* gunzipParts(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -48,7 +48,7 @@ const modules: readonly Ban[] = [
     except: /^src\/core\/network\.ts$/,
     instead: "doors.network",
   },
-  { names: /^(?:node:)?zlib$/, except: /^src\/core\/compress\.ts$/, instead: "doors.compress" },
+  { names: /^(?:node:)?zlib$/, except: /^src\/core\/(?:compress|unpack)\.ts$/, instead: "doors.compress" },
   {
     names: /^(?:node:)?(?:stream|stream\/promises|stream\/web|readline|readline\/promises|events)$/,
     except: /^src\/sink\/s3\//,
