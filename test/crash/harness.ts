@@ -9,11 +9,11 @@
  * are left alone until everything has arrived.
  */
 import { mkdir, readdir, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Status } from "../../src/core/view.ts";
 import { writeConfig } from "../support/logferry.ts";
 import { runProcess, startProcess, type Started } from "../support/process.ts";
+import { freePort } from "../support/port.ts";
 import type { Scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 import { makeBucket, startVersitygw } from "../support/versitygw.ts";
@@ -103,6 +103,7 @@ async function writeConfigs(
   await writeFile(dir.join("id"), s3.accessKey);
   await writeFile(dir.join("secret"), s3.secretKey);
   await writeFile(dir.join("token"), "a-token");
+  // The central has to come back at the same address after each death.
   const port = await freePort();
   const retry = { min: "50ms", max: "500ms" };
   const spool = { segment_bytes: "1MiB", max_bytes: "64MiB", commit_interval: "100ms" };
@@ -183,18 +184,6 @@ async function damageIn(executable: string, spool: string): Promise<string[]> {
   const kept = (await readdir(join(spool, "quarantine"))).map((name) => `${spool}: ${name} in quarantine`);
   const { code, stdout } = await runProcess([executable, "spool", "verify", "--dir", spool]);
   return code === 0 ? kept : [...kept, stdout];
-}
-
-/** The central has to come back at the same address after each death. */
-async function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const server = createServer();
-  server.once("error", reject);
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address();
-    server.close(() => (typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port"))));
-  });
-  return promise;
 }
 
 /** The one line, and whether all is well. */

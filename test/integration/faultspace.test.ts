@@ -33,7 +33,7 @@ async function stays(socket: string, condition: (seen: Look) => boolean): Promis
   expect(condition(after)).toBe(true);
 }
 
-test("a full spool: sources wait, health fails, a restart changes nothing; the sink comes back and all goes on by itself", async () => {
+test("buffer full: sources wait, health fails, a restart changes nothing; the sink comes back and all goes on by itself", async () => {
   await using dir = await scratch();
   await using foreign = startForeign();
   foreign.answer = () => new Response("later", { status: 503 });
@@ -101,7 +101,7 @@ test("the spool's disk goes below min_free_bytes: sources wait, and all goes on 
   );
 }, 60_000);
 
-test("the spool's disk is full to the last byte: sources wait, and all goes on once there is room", async () => {
+test("disk full: to the last byte, and sources wait, and all goes on once there is room", async () => {
   if (leftOut("a full disk", smallDiskMissing)) return;
   await fullSpoolDisk("0", 23, (socket) =>
     // Which of them depends on who notices first: the write, or the look before it.

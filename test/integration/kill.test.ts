@@ -40,7 +40,7 @@ async function killed(dir: Scratch, config: TestConfig, kills: number): Promise<
   return written;
 }
 
-test("twelve kills: nothing lost, nothing twice, in the folder and in the bucket", async () => {
+test("12 × kill -9 while two files rotate by rename: nothing lost, nothing twice, in the folder and in the bucket", async () => {
   await using dir = await scratch();
   await using s3 = await startVersitygw(dir.join("s3"));
   await makeBucket(dir.join("s3"), "logs");

@@ -67,7 +67,7 @@ test("a sink that is added begins with the oldest held, or now", async () => {
   expect(await messages(dir, "fresh")).toEqual(expected(500, 700));
 }, 120_000);
 
-test("a full spool with drop_oldest goes on reading, and says in health, status and metrics what is lost of which source", async () => {
+test("buffer full with drop_oldest: it goes on reading, and says in health, status and metrics what is lost of which source", async () => {
   await using dir = await scratch();
   const noise = (n: number): string => `${n} ${Buffer.from(crypto.getRandomValues(new Uint8Array(3000))).toString("base64")}\n`;
   await writeFile(dir.join("app.log"), Array.from({ length: 4000 }, (_, n) => noise(n)).join(""));

@@ -1,8 +1,8 @@
 /** A real S3 server for a test: versitygw over a folder. `await using s3 = await startVersitygw(dir)` */
 import { mkdir } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { ensureVersitygw } from "../../tool/servers.ts";
+import { freePort } from "./port.ts";
 import { startProcess, type Started } from "./process.ts";
 import { until } from "./until.ts";
 
@@ -25,6 +25,7 @@ export async function startVersitygw(dir: string, port?: number): Promise<Versit
   await mkdir(dir, { recursive: true });
   const accessKey = "test-access-key";
   const secretKey = "test-secret-key";
+  // It cannot say which port it got, so one is asked for and let go just before.
   const address = `127.0.0.1:${port ?? (await freePort())}`;
   const server = startProcess([executable, "--port", address, "--health", "/health", "--quiet", "posix", dir], {
     cwd: dir,
@@ -42,18 +43,6 @@ export async function startVersitygw(dir: string, port?: number): Promise<Versit
     if (!ended) await server.stop(signal);
   };
   return { endpoint, accessKey, secretKey, process: server, stop, [Symbol.asyncDispose]: () => stop("SIGKILL") };
-}
-
-/** versitygw cannot say which port it got, so one is asked for and let go just before. */
-async function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const server = createServer();
-  server.once("error", reject);
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address();
-    server.close(() => (typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port"))));
-  });
-  return promise;
 }
 
 /** A bucket made as the folder it is. */
