@@ -82,6 +82,10 @@ export interface SourceStatus {
   tail?: "up" | "down" | "off";
   requests?: number;
   lost_entries?: number;
+  /** The latest declared losses: which minute, which stream, why (a fault code), how many entries. */
+  losses?: { minute: string; stream: string; reason: string; entries: number }[];
+  /** `off`: the server cannot count what is asked for, so `minutes` is empty and everything is read instead. */
+  audit?: "counts" | "off";
   /** What the server counts and what we hold, by minute, as of the last comparison. */
   minutes?: { minute: string; server: number; held: number }[];
 }

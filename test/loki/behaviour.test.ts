@@ -1,32 +1,7 @@
 /** What the `loki` source does in each situation that loki.md tells of, in simulated time. */
 import { describe, expect, test } from "bun:test";
 import { Fault } from "../../src/core/fault.ts";
-import { SimulatedClock } from "../support/loki/clock.ts";
-import { FakeLoki } from "../support/loki/fake.ts";
-import { committed, identities, Rig, type Life } from "./rig.ts";
-
-const minuteMs = 60_000;
-
-function world(): { clock: SimulatedClock; fake: FakeLoki; rig: Rig } {
-  const clock = new SimulatedClock();
-  const fake = new FakeLoki(clock);
-  return { clock, fake, rig: new Rig(fake, clock) };
-}
-
-function push(fake: FakeLoki, lines: readonly string[], { pod = "a", agoMs = 0 }: { pod?: string; agoMs?: number } = {}): void {
-  const ns = BigInt(Math.floor(fake.clock.now() - agoMs)) * 1_000_000n;
-  fake.push([{ stream: { app: "web", pod }, values: lines.map((line, index) => [String(ns + BigInt(index)), line]) }]);
-}
-
-async function end(life: Life, clock: SimulatedClock): Promise<void> {
-  life.stop();
-  await clock.pass(2000);
-  await life.done;
-}
-
-function codes(life: Life): string[] {
-  return life.board.reasons().map(({ code, severity }) => `${severity} ${code}`);
-}
+import { codes, committed, end, identities, minuteMs, push, world } from "./rig.ts";
 
 describe("tail", () => {
   test("brings an entry at once, with its time to the nanosecond, labels and metadata apart, line ends and all", async () => {

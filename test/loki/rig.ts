@@ -9,12 +9,37 @@ import { readBytes } from "../../src/core/limits.ts";
 import { silent } from "../../src/core/log.ts";
 import { Buffers } from "../../src/core/pool.ts";
 import { loki } from "../../src/source/loki/source.ts";
-import type { SimulatedClock } from "../support/loki/clock.ts";
+import { SimulatedClock } from "../support/loki/clock.ts";
 import { pairsOf } from "../support/loki/store.ts";
 import { lokiNetwork } from "../support/loki/door.ts";
-import type { FakeLoki } from "../support/loki/fake.ts";
+import { FakeLoki } from "../support/loki/fake.ts";
 
 const commitMs = 250;
+export const minuteMs = 60_000;
+
+/** A clock that stands still, a fake and a rig. */
+export function world(): { clock: SimulatedClock; fake: FakeLoki; rig: Rig } {
+  const clock = new SimulatedClock();
+  const fake = new FakeLoki(clock);
+  return { clock, fake, rig: new Rig(fake, clock) };
+}
+
+/** Lines of one stream at one time, a nanosecond apart. */
+export function push(fake: FakeLoki, lines: readonly string[], { pod = "a", agoMs = 0 }: { pod?: string; agoMs?: number } = {}): void {
+  const ns = BigInt(Math.floor(fake.clock.now() - agoMs)) * 1_000_000n;
+  fake.push([{ stream: { app: "web", pod }, values: lines.map((line, index) => [String(ns + BigInt(index)), line]) }]);
+}
+
+export async function end(life: Life, clock: SimulatedClock): Promise<void> {
+  life.stop();
+  await clock.pass(2000);
+  await life.done;
+}
+
+/** What health says. */
+export function codes(life: Life): string[] {
+  return life.board.reasons().map(({ code, severity }) => `${severity} ${code}`);
+}
 
 /** Files by path; what was written is there. */
 export function memoryDisk(): Disk {
@@ -95,7 +120,7 @@ export class Rig {
       once,
       positions: new Map(this.positions),
       directory: "/state",
-      accepting: () => true,
+      accepting: () => !this.held,
       spoolId: "0".repeat(32),
       buffers: new Buffers(readBytes, 2),
       doors,

@@ -22,7 +22,7 @@ export async function check(config: LokiConfig, { name, host, doors }: CheckCont
   // Gateways often hide /ready; labels are what every way to Loki must let through.
   findings.push(await find(`reach ${client.place} and be let in`, () => client.data("labels", {}, kill)));
   if (findings[0]?.ok !== true) return findings;
-  const query = new Query(client, new Decoder(host, name, {}), config.query, () => {});
+  const query = new Query(client, new Decoder(host, name, {}), config.query, { crowded: () => {}, flagged: () => {} });
   const reads = (): Promise<void> => query.read(now - nsOfMs(backMs), now, () => Promise.resolve(), kill);
   findings.push(await find(`query ${config.query}`, reads));
   if (config.mode === "tail" && findings[1]?.ok === true) findings.push(await find("open a tail (WebSocket)", () => opens(config, client, doors)));

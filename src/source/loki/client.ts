@@ -12,6 +12,9 @@ const timeoutMs = 60_000;
 /** A page is asked for so that it stays below an eighth of this; longer, it is asked for in halves. */
 export const answerBytesMax = 32 * 1024 * 1024;
 
+/** Clocks that differ by less count as one: what time servers leave. */
+const clockMs = 1000;
+
 /** One answer of many that is cut or a 500 is asked for again before a sweep is given up over it. */
 const againMs: readonly number[] = [250, 1000];
 
@@ -28,6 +31,8 @@ export class Client {
   /** Requests and answer bytes so far. */
   requests = 0;
   bytes = 0;
+  /** How far the server's clock is ahead of ours, milliseconds, as of its last answer; 0 for less than a second. */
+  aheadMs = 0;
   readonly #tenant: string | undefined;
   readonly #doors: Doors;
   readonly #requester: Requester;
@@ -49,9 +54,25 @@ export class Client {
       answerBytesMax,
     };
     this.requests++;
+    const sentMs = this.#doors.clock.now();
     const answer = await this.#requester.send(request, timeoutMs, kill);
     this.bytes += answer.text.length;
+    this.#compareClocks(answer.headers, sentMs);
     return answer;
+  }
+
+  /** Wall time as the server has it, milliseconds: what it takes and counts goes by its clock, and ours may be wrong. */
+  now(): number {
+    return this.#doors.clock.now() + this.aheadMs;
+  }
+
+  /** The answer was made between its request and now, and its `Date` is a whole second, cut off. One from a cache says nothing. */
+  #compareClocks(headers: Headers, sentMs: number): void {
+    const date = Date.parse(headers.get("date") ?? "");
+    if (Number.isNaN(date) || headers.has("age")) return;
+    const least = date - this.#doors.clock.now();
+    const most = date + 1000 - sentMs;
+    this.aheadMs = least > clockMs ? Math.round(least) : most < -clockMs ? Math.round(most) : 0;
   }
 
   /** As `get`: `data` of a 200's JSON, and how long the answer was. Rejects with a Fault for everything else. */

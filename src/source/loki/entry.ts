@@ -24,8 +24,8 @@ export interface Entry {
   readonly parsed: string;
 }
 
-interface Labels {
-  /** All labels, sorted: part of the identity. */
+export interface Labels {
+  /** All labels as a JSON object, sorted: part of the identity. */
   readonly canonical: string;
   /** What a record says, as JSON: without those that sharding added; `""` for none. */
   readonly json: string;
@@ -78,7 +78,7 @@ export class Decoder {
     if (this.#known.size >= rememberedMax) this.#known.clear();
     const sorted = sortedPairs(stream);
     const shown = { ...Object.fromEntries(sorted.filter(([name]) => !internal.has(name))), ...this.#extra };
-    const labels = { canonical: JSON.stringify(sorted), json: objectJson(shown) };
+    const labels = { canonical: canonicalLabels(stream), json: objectJson(shown) };
     this.#known.set(given, labels);
     return labels;
   }
@@ -101,7 +101,12 @@ function entryOf(stream: Labels, time: string, line: string, extra: Extra | unde
   return { time, seconds, nanos, bucket: bucketOf(seconds, nanos), high, low: high === 0 && low === 0 ? 1 : low, stream, line, metadata, parsed };
 }
 
-function sortedPairs(map: Record<string, string>): [string, string][] {
+/** Labels as the identity of an entry has them. */
+export function canonicalLabels(map: Readonly<Record<string, string>>): string {
+  return JSON.stringify(Object.fromEntries(sortedPairs(map)));
+}
+
+function sortedPairs(map: Readonly<Record<string, string>>): [string, string][] {
   return Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 

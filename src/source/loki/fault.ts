@@ -69,11 +69,25 @@ export function judgeEnd(end: TailEnd, place: string): TailVerdict {
     const hint = "raise max_concurrent_tail_requests of this tenant or use mode: poll; until then sweeps bring everything, later";
     return { fault: new Fault({ code: "loki_tail_limit", retry: "later", message: `tail ${place}: ${excerpt(reason)}`, hint }), waitMs: limitMs };
   }
+  if (!opened && (status === 401 || status === 403 || status === 407)) {
+    const hint = "check bearer_token_file or basic, set tenant if this Loki keeps tenants apart; does the gateway permit /loki/api/v1/tail?";
+    const message = `tail ${place}: the handshake was answered ${status}`;
+    return { fault: new Fault({ code: "loki_unauthorized", retry: "denied", message, hint }), waitMs: closedDoorMs };
+  }
+  if (!opened && status === 429) {
+    const hint = "limits for this tenant; sweeps bring everything meanwhile, later";
+    return {
+      fault: new Fault({ code: "loki_busy", retry: "later", message: `tail ${place}: the handshake was answered 429`, hint }),
+      waitMs: busyMs,
+    };
+  }
+  // A 5xx may be a server that starts just now, or a query-frontend that does not pass tails on: backoff tells them apart.
   if (!opened && status !== undefined) {
     const hint =
       "let the way to Loki pass WebSockets (Upgrade and Connection headers, HTTP/1.1) or use mode: poll; sweeps bring everything meanwhile, later";
     const message = `tail ${place}: the handshake was answered ${status}`;
-    return { fault: new Fault({ code: "loki_tail_refused", retry: "later", message, hint }), waitMs: closedDoorMs };
+    const fault = new Fault({ code: "loki_tail_refused", retry: "later", message, hint });
+    return status >= 500 ? { fault } : { fault, waitMs: closedDoorMs };
   }
   const words = reason === "" ? (opened ? "the connection was cut" : "no connection") : excerpt(reason);
   const hint = "it is opened again by itself, and what it missed is fetched";

@@ -21,7 +21,8 @@ export class Flow {
   readonly seen: Seen;
   /** Entries before it are not wanted. */
   floor = 0n;
-  emitted = 0;
+  /** Told of what is emitted; what it returns is committed with it. */
+  noted: (entries: readonly Entry[]) => PositionDelta = () => ({});
   readonly #context: SourceContext;
   readonly #decoder: Decoder;
   readonly #emit: Emit;
@@ -49,9 +50,8 @@ export class Flow {
       if (this.broken !== undefined) return 0;
       const fresh = entries.filter((entry) => this.#wanted(entry) && this.seen.add(entry));
       if (fresh.length === 0) return 0;
-      this.emitted += fresh.length;
       const { number, position } = this.seen.piece(fresh);
-      void this.#send(this.#decoder.records(fresh), position, number);
+      void this.#send(this.#decoder.records(fresh), { ...position, ...this.noted(fresh) }, number);
       return fresh.length;
     });
   }

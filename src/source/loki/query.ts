@@ -8,7 +8,7 @@
  */
 import { Fault } from "../../core/fault.ts";
 import type { Client } from "./client.ts";
-import { byTime, type Decoder, type Entry } from "./entry.ts";
+import { byTime, canonicalLabels, type Decoder, type Entry } from "./entry.ts";
 import { unreadable } from "./fault.ts";
 
 const secondNs = 1_000_000_000n;
@@ -21,23 +21,37 @@ const pageEntriesMin = 20;
 /** max_entries_limit_per_query as Loki has it by default; what the server says corrects it. */
 const pageEntriesMax = 5000;
 
-/** Entries of one nanosecond that no page showed: at least one, the server does not tell how many. */
-export type Crowded = (ns: bigint, stream: string) => void;
+/** Values of one answer to a question for counts: Loki permits 11,000. */
+const pointsMax = 5000;
+/** Steps of 30 days back without an entry before there is nothing older: two years, the longest that logs are commonly kept. */
+const emptyMax = 24;
+/** Put behind a query whose entries can be counted only without the label that a failed stage leaves. */
+const withoutErrors = " | drop __error__, __error_details__";
+
+/** What an answer says beside its entries. */
+export interface Asides {
+  /** Entries of one nanosecond that no page showed: at least one, the server does not tell how many. */
+  crowded(ns: bigint, stream: string): void;
+  /** Whether structured metadata came apart from the labels. */
+  flagged(apart: boolean): void;
+}
 
 export class Query {
   readonly #client: Client;
   readonly #decoder: Decoder;
   readonly #query: string;
-  readonly #crowded: Crowded;
+  readonly #asides: Asides;
   #limit = 1000;
   #limitMax = pageEntriesMax;
   #spanNs = spanNsMax;
+  /** What its entries can be counted with. */
+  #stage = "";
 
-  constructor(client: Client, decoder: Decoder, query: string, crowded: Crowded) {
+  constructor(client: Client, decoder: Decoder, query: string, asides: Asides) {
     this.#client = client;
     this.#decoder = decoder;
     this.#query = query;
-    this.#crowded = crowded;
+    this.#asides = asides;
   }
 
   /**
@@ -69,30 +83,57 @@ export class Query {
 
   /** Entries by steps of `stepSeconds` in `(from, to]`, seconds, both multiples of the step; undefined when Loki cannot count this query. */
   async counts(from: number, to: number, stepSeconds: number, kill: AbortSignal): Promise<Map<number, number> | undefined> {
+    const found = new Map<number, number>();
+    const most = stepSeconds * pointsMax;
+    for (let at = from; at < to; at += most) {
+      const rows = await this.#counted("", { from: at, to: Math.min(at + most, to), stepSeconds }, kill);
+      if (rows === undefined) return undefined;
+      for (const { values } of rows) for (const [point, count] of values) found.set(point - stepSeconds, Number(count));
+    }
+    return found;
+  }
+
+  /** Entries of the minute that begins with `from`, seconds, by the stream's labels; undefined when Loki does not tell them apart. */
+  async countsByStream(from: number, kill: AbortSignal): Promise<Map<string, number> | undefined> {
+    const streams = await this.#series(BigInt(from) * secondNs, BigInt(from + 60) * secondNs + 1n, kill);
+    const names = [...new Set(streams.flatMap((stream) => Object.keys(stream)))];
+    const rows = await this.#counted(` by (${names.join(",")}) `, { from, to: from + 60, stepSeconds: 60 }, kill);
+    if (rows === undefined) return undefined;
+    return new Map(rows.map(({ metric, values }) => [canonicalLabels(metric), Number(values[0]?.[1] ?? 0)]));
+  }
+
+  async #counted(
+    by: string,
+    { from, to, stepSeconds }: { from: number; to: number; stepSeconds: number },
+    kill: AbortSignal,
+  ): Promise<Row[] | undefined> {
     const step = `${stepSeconds}s`;
-    const params = { query: `sum(count_over_time(${this.#query}[${step}]))`, start: String(from + stepSeconds), end: String(to), step };
-    try {
-      const { data } = await this.#client.data("query_range", params, kill);
-      const found = new Map<number, number>();
-      for (const { values } of (data as { result: { values: [number, string][] }[] }).result) {
-        for (const [at, count] of values) found.set(at - stepSeconds, Number(count));
+    for (;;) {
+      // A comment at the end of the query must not swallow the range.
+      const query = `sum${by}(count_over_time(${this.#query}${this.#stage}${this.#query.includes("#") ? "\n" : ""}[${step}]))`;
+      try {
+        const { data } = await this.#client.data("query_range", { query, start: String(from + stepSeconds), end: String(to), step }, kill);
+        return (data as { result: Row[] }).result;
+      } catch (cause) {
+        const refusal = cause instanceof TypeError || (cause instanceof Fault && cause.code === "loki_query_refused");
+        if (!refusal) throw cause;
+        // A line that a stage of the query cannot parse makes the count an error, not the entries.
+        const again = this.#stage === "" && by === "";
+        this.#stage = "";
+        if (!again) return undefined;
+        this.#stage = this.#query.includes("#") ? `\n${withoutErrors}` : withoutErrors;
       }
-      return found;
-    } catch (cause) {
-      // A line that a stage of the query cannot parse makes the count an error, not the entries.
-      if (cause instanceof TypeError || (cause instanceof Fault && cause.code === "loki_query_refused")) return undefined;
-      throw cause;
     }
   }
 
-  /** A time below which there is nothing, looked for in steps of 30 days back from `now`, to the end of two empty ones. */
+  /** A time below which there is nothing, looked for in steps of 30 days back from `now`, to the end of two years without any. */
   async oldest(now: bigint, kill: AbortSignal): Promise<bigint> {
     let oldest = now;
     let empty = 0;
     // The longest range the server allows by default, 30d1h; one that allows less says so, and steps are shorter.
     let stepNs = 30n * 24n * 3600n * secondNs;
-    for (let end = now; empty < 2 && end > stepNs && !kill.aborted;) {
-      const found = await this.#first(end - stepNs, end, kill);
+    for (let end = now; empty < emptyMax && end > stepNs && !kill.aborted;) {
+      const found = await this.first(end - stepNs, end, kill);
       if (found === "too long") {
         stepNs /= 2n;
         continue;
@@ -104,7 +145,8 @@ export class Query {
     return oldest;
   }
 
-  async #first(from: bigint, end: bigint, kill: AbortSignal): Promise<bigint | undefined | "too long"> {
+  /** The oldest entry of `[from, end)`; "too long" when the server does not look so far at once. */
+  async first(from: bigint, end: bigint, kill: AbortSignal): Promise<bigint | undefined | "too long"> {
     try {
       const { entries } = await this.#ask(this.#query, from, end, 1, kill);
       return entries[0] === undefined ? undefined : BigInt(entries[0].time);
@@ -150,21 +192,27 @@ export class Query {
   async #instant(ns: bigint, kill: AbortSignal): Promise<Entry[]> {
     const whole = await this.#ask(this.#query, ns, ns + 1n, this.#limitMax, kill);
     if (whole.entries.length < this.#limitMax) return whole.entries;
-    const { data } = await this.#client.data("series", { "match[]": selectorOf(this.#query), start: String(ns), end: String(ns + 1n) }, kill);
     const found = [...whole.entries];
-    for (const stream of data as Record<string, string>[]) {
+    for (const stream of await this.#series(ns, ns + 1n, kill)) {
       const { entries } = await this.#ask(narrowed(this.#query, stream), ns, ns + 1n, this.#limitMax, kill);
       for (const entry of entries) found.push(entry);
-      if (entries.length >= this.#limitMax) this.#crowded(ns, JSON.stringify(stream));
+      if (entries.length >= this.#limitMax) this.#asides.crowded(ns, canonicalLabels(stream));
     }
     return found;
+  }
+
+  async #series(from: bigint, end: bigint, kill: AbortSignal): Promise<Record<string, string>[]> {
+    const { data } = await this.#client.data("series", { "match[]": selectorOf(this.#query), start: String(from), end: String(end) }, kill);
+    if (!Array.isArray(data)) throw unreadable("read series", "it is not made as Loki makes it");
+    return data as Record<string, string>[];
   }
 
   async #ask(query: string, from: bigint, end: bigint, limit: number, kill: AbortSignal): Promise<{ entries: Entry[]; length: number }> {
     const params = { query, start: String(from), end: String(end), limit: String(limit), direction: "forward" };
     const { data, length } = await this.#client.data("query_range", params, kill);
-    const { resultType, result } = (data ?? {}) as { resultType?: unknown; result?: unknown };
+    const { resultType, result, encodingFlags } = (data ?? {}) as { resultType?: unknown; result?: unknown; encodingFlags?: unknown };
     if (resultType === "matrix" || resultType === "vector") throw notALogQuery();
+    this.#asides.flagged(Array.isArray(encodingFlags) && encodingFlags.includes("categorize-labels"));
     try {
       return { entries: this.#decoder.entries(result), length };
     } catch (cause) {
@@ -172,6 +220,11 @@ export class Query {
       throw cause;
     }
   }
+}
+
+interface Row {
+  readonly metric: Record<string, string>;
+  readonly values: [number, string][];
 }
 
 function notALogQuery(): Fault {

@@ -16,7 +16,6 @@ import { Client } from "./client.ts";
 import { schema, type LokiConfig } from "./config.ts";
 import { Decoder } from "./entry.ts";
 import { Flow } from "./flow.ts";
-import { Query } from "./query.ts";
 import { Seen } from "./seen.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Tailer } from "./tailer.ts";
@@ -40,7 +39,6 @@ class LokiSource implements Source {
   #state: SourceStatus["state"] = "starting";
   #sweeper: Sweeper | undefined;
   #tailer: Tailer | undefined;
-  #lost = 0;
 
   constructor(config: LokiConfig, context: SourceContext) {
     this.#config = config;
@@ -80,15 +78,13 @@ class LokiSource implements Source {
     const give = (): void => cut.abort();
     for (const signal of [signals.stop, signals.kill, flow.cut.signal]) signal.addEventListener("abort", give, { once: true });
     if (signals.stop.aborted) cut.abort();
-    const query = new Query(this.#client, this.#decoder, this.#config.query, (ns, stream) => this.#crowded(ns, stream));
-    const sweeper = new Sweeper(this.#config, this.#context, flow, query, cut.signal);
-    this.#lost += this.#sweeper?.lost ?? 0;
+    const parts = { config: this.#config, context: this.#context, client: this.#client, decoder: this.#decoder, flow, kill: cut.signal };
+    const sweeper = new Sweeper(parts);
     this.#sweeper = sweeper;
     const inner = { stop: signals.stop, kill: cut.signal };
     const running = [sweeper.run(inner)];
     if (this.#config.mode === "tail" && !this.#context.once) {
-      const parts = { config: this.#config, context: this.#context, client: this.#client, decoder: this.#decoder, flow, sweeper };
-      this.#tailer = new Tailer(parts);
+      this.#tailer = new Tailer({ ...parts, sweeper });
       running.push(this.#tailer.run(inner));
     }
     for (const one of running) one.catch((cause: unknown) => flow.fail(cause));
@@ -106,8 +102,10 @@ class LokiSource implements Source {
       state: running,
       ...(completeTo === 0n ? {} : { complete_to: formatNs(Number(completeTo / 1_000_000_000n), Number(completeTo % 1_000_000_000n)) }),
       tail: this.#config.mode === "poll" || this.#context.once ? "off" : this.#tailer?.live === true ? "up" : "down",
-      lost_entries: this.#lost + (sweeper?.lost ?? 0),
+      lost_entries: sweeper?.losses.entries ?? 0,
+      losses: sweeper?.losses.listed.map((loss) => ({ ...loss })) ?? [],
       requests: this.#client.requests,
+      audit: sweeper?.counted === false ? "off" : "counts",
       minutes: (sweeper?.minutes ?? []).map(({ bucket, server, held }) => ({ minute: formatNs(bucket * bucketSeconds, 0), server, held })),
     };
   }
@@ -120,12 +118,5 @@ class LokiSource implements Source {
     const hint = "entries of the last hour may come twice once; look after the disk of the spool";
     const fault = new Fault({ code: "loki_keys_damaged", retry: "never", message: `read ${path}: it is not what was written`, hint });
     this.#context.board.count(`sources.${this.#context.name}`, fault);
-  }
-
-  #crowded(ns: bigint, stream: string): void {
-    const time = formatNs(Number(ns / 1_000_000_000n), Number(ns % 1_000_000_000n));
-    const hint = "raise max_entries_limit_per_query in Loki, or let the writer give finer times";
-    const message = `more entries at ${time} than any page holds, in the stream ${stream}`;
-    this.#sweeper?.lose(new Fault({ code: "loki_time_crowded", retry: "never", message, hint }), 1);
   }
 }

@@ -2,12 +2,13 @@
  * Sweeps: what makes the source complete, whatever the tail brings or loses.
  *
  * - `w`, the watermark: everything before it that the server had by then is durable. It moves after a complete sweep only.
- * - Gap: after every connect, drop notice, broken tail and start, `query_range` reads from two minutes before the watermark.
+ * - Gap: after every connect, broken tail, drop notice and start, from two minutes before the watermark to now: by counts as far as
+ *   that is settled, all of what is newer. A long one is read whole, and the watermark moves meanwhile.
  * - Steady: every `sweep_interval` the server's counts are compared with ours from the watermark to `settle` ago, and read where
  *   they differ; all is read where there is no tail, or the query cannot be counted.
- * - Late: every five minutes, and after every gap, the same by minutes, from `lateness` before the last late sweep on.
+ * - Late: every five minutes, and after every gap of the tail, the same by minutes, from `lateness` before the last late sweep on.
  *
- * What cannot be had is counted: entries later than `lateness` that no tail brought, and equal times beyond any page.
+ * What cannot be had is declared (loss.ts): entries later than `lateness` that no tail brought, and equal times beyond any page.
  */
 import type { Board } from "../../core/board.ts";
 import type { Json, SourceContext } from "../../core/contract.ts";
@@ -15,10 +16,15 @@ import { Fault } from "../../core/fault.ts";
 import { backoffMs } from "../../core/retry.ts";
 import type { Signals } from "../../core/signals.ts";
 import { Audit, type Stretch } from "./audit.ts";
+import type { Client } from "./client.ts";
 import type { LokiConfig } from "./config.ts";
 import type { Flow } from "./flow.ts";
-import type { Query } from "./query.ts";
-import { bucketAt, bucketSeconds, bucketStart, nsOfMs } from "./time.ts";
+import { Late } from "./late.ts";
+import { Losses } from "./loss.ts";
+import type { Decoder } from "./entry.ts";
+import { Query } from "./query.ts";
+import { bucketAt, bucketsPerMinute, bucketStart, minuteOf, nsOfMs } from "./time.ts";
+import { Verdicts } from "./verdict.ts";
 
 /** Loki takes entries up to ten minutes ahead (creation_grace_period): the last look of a run with `once` goes so far. */
 const aheadMs = 10 * 60_000;
@@ -26,22 +32,16 @@ const overlapMs = 2 * 60_000;
 const lateSweepMs = 5 * 60_000;
 const retryMsMin = 1000;
 const retryMsMax = 60_000;
-const bucketsPerMinute = 60 / bucketSeconds;
 /** How often the watermark moves during a long sweep. */
 const progressMs = 5000;
-/** More buckets than this since the last sweep are not counted first. */
+/** More buckets than this since the last sweep are not counted first: hours that the source was not there for. */
 const countedMax = 720;
-/** Minutes beyond `lateness` whose counts are still compared, so that what came too late is at least known of. */
-const beyondMinutes = 60;
 
 export class Sweeper {
   /** Everything before it is durable, as far as the server had it when it was asked. */
   watermark = 0n;
   swept = false;
-  /** Declared loss since the first start, as far as it is known. */
-  lost = 0;
-  /** Minutes in which the server has more than we do though all was read. */
-  missing: Stretch[] = [];
+  readonly losses: Losses;
   /** Resolves when it is known where to begin: before that nothing may be emitted. */
   readonly begun = Promise.withResolvers<void>();
   /** All minutes within `lateness`, as of the last late sweep. */
@@ -53,38 +53,60 @@ export class Sweeper {
   readonly #config: LokiConfig;
   readonly #context: SourceContext;
   readonly #flow: Flow;
+  readonly #client: Client;
   readonly #query: Query;
   readonly #kill: AbortSignal;
+  readonly #late: Late;
   /** A late sweep has seen everything pushed before it. */
   #lateTo = 0n;
   readonly #audit: Audit;
-  readonly #past = new Map<number, number>();
+  readonly #verdicts: Verdicts;
   #gap = true;
-  #late = true;
-  #lateDueMs = 0;
-  #countable = true;
+  #gapMs = -Infinity;
+  #lateWanted = true;
+  #lateMs = -Infinity;
+  /** When it turned out last that the query cannot be counted. */
+  #uncountedMs = -Infinity;
   #asleep: AbortController | undefined;
   #raised: Fault | undefined;
-  #differs = false;
-  /** How far the sweep came that a fault cut short: it goes on there, or a long one would never be through. */
+  #lostCommitted = 0;
+  /** How far a sweep that reads all came before a fault cut it short: it goes on there. */
   #resumeAt: bigint | undefined;
+  /** Everything before it is there, as far as the last sweep has come. */
+  #reached = 0n;
   #committedMs = 0;
 
-  constructor(config: LokiConfig, context: SourceContext, flow: Flow, query: Query, kill: AbortSignal) {
-    this.#config = config;
-    this.#context = context;
-    this.#flow = flow;
-    this.#query = query;
-    this.#kill = kill;
-    this.#audit = new Audit(query, flow.seen);
+  constructor(parts: { config: LokiConfig; context: SourceContext; client: Client; decoder: Decoder; flow: Flow; kill: AbortSignal }) {
+    this.#config = parts.config;
+    this.#context = parts.context;
+    this.#flow = parts.flow;
+    this.#client = parts.client;
+    this.#kill = parts.kill;
+    this.losses = new Losses(parts.context.board, this.#component, parts.flow.durable.get("lost"));
+    this.#verdicts = new Verdicts(parts.context.board, this.#component, this.losses);
+    this.#query = new Query(parts.client, parts.decoder, parts.config.query, this.#verdicts);
+    this.#audit = new Audit(this.#query, parts.flow.seen);
+    this.#late = new Late(parts.flow.durable.get("past"));
+    this.#lostCommitted = this.losses.entries;
+    parts.flow.noted = (entries) => this.#late.note(entries);
   }
 
-  /** Something may be missing: a sweep over all since the watermark is due now. */
+  /** There was no tail for a while: a sweep over all since the watermark is due now, and one for what came late meanwhile. */
   gap(): void {
     this.#gap = true;
-    this.#late = true;
-    this.#resumeAt = undefined;
+    this.#lateWanted = true;
     this.#asleep?.abort();
+  }
+
+  /** The tail says that it left something out. A slow reader is told so in every frame: one sweep an interval is for all of them. */
+  dropped(): void {
+    this.#gap = true;
+    if (this.#monotonicMs - this.#gapMs >= this.#config.sweep_interval) this.#asleep?.abort();
+  }
+
+  /** The server's counts can be compared with ours, as far as is known. */
+  get counted(): boolean {
+    return this.#monotonicMs - this.#uncountedMs >= lateSweepMs;
   }
 
   /** Sweeps until `stop`; with `once` until one was complete, and then rejects with the Fault that keeps it from that. */
@@ -106,8 +128,9 @@ export class Sweeper {
         if (stop.aborted || this.#kill.aborted || this.#flow.broken !== undefined) return;
         if (!(cause instanceof Fault) || this.#context.once) throw cause;
         this.#raise(cause);
-        if (this.#resumeAt !== undefined && this.#resumeAt > failedAt) attempt = 0;
-        failedAt = this.#resumeAt ?? 0n;
+        // One that gets on a little each time is not failing: a long sweep would never be through.
+        if (this.#reached > failedAt) attempt = 0;
+        failedAt = this.#reached;
         const waitMs = cause.waitMs ?? backoffMs(attempt++, retryMsMin, retryMsMax, () => random.next());
         await clock.sleep(waitMs, stop, this.#kill);
         continue;
@@ -125,7 +148,11 @@ export class Sweeper {
   }
 
   get #nowNs(): bigint {
-    return nsOfMs(this.#context.doors.clock.now());
+    return nsOfMs(this.#client.now());
+  }
+
+  get #monotonicMs(): number {
+    return this.#context.doors.clock.monotonic();
   }
 
   #raise(fault: Fault): void {
@@ -162,127 +189,114 @@ export class Sweeper {
 
   async #first(): Promise<bigint> {
     const { start } = this.#config;
-    const now = this.#nowNs;
+    const began = this.#context.doors.clock.now();
+    if (typeof start === "object" && "ns" in start) return start.ns;
+    // What is now, the server knows better. It need not be there yet: then our clock must do.
+    await this.#query.first(this.#nowNs - nsOfMs(1000), this.#nowNs, this.#kill).catch((cause: unknown) => {
+      if (!(cause instanceof Fault)) throw cause;
+    });
+    const now = nsOfMs(began + this.#client.aheadMs);
     if (start === "now") return now;
-    if (start === "oldest") return this.#query.oldest(now, this.#kill);
-    return "ns" in start ? start.ns : now - nsOfMs(start.agoMs);
+    return start === "oldest" ? this.#query.oldest(now, this.#kill) : now - nsOfMs(start.agoMs);
   }
 
   async #sweep(): Promise<void> {
-    const { once, doors } = this.#context;
     if (this.watermark === 0n) return;
     const gap = this.#gap;
-    const tailing = this.tailing();
     this.#gap = false;
+    if (gap) this.#gapMs = this.#monotonicMs;
     try {
       const now = this.#nowNs;
       const settled = now - nsOfMs(this.#config.settle);
-      const to = once ? now + nsOfMs(aheadMs) : gap ? now : settled;
-      let swept = settled;
-      if (gap || !tailing || !this.#countable) {
-        const from = this.#resumeAt ?? max(this.#flow.floor, gap ? this.watermark - nsOfMs(overlapMs) : this.watermark);
-        this.#resumeAt = from;
-        await this.#read(from, to, false, (reached) => this.#progress(reached, settled));
-        this.#resumeAt = undefined;
-      } else {
-        swept = await this.#compare(settled);
-      }
-      if (this.#late || doors.clock.monotonic() >= this.#lateDueMs) await this.#sweepLate(settled);
+      const swept = await this.#sweepSince(gap, settled, this.#context.once ? now + nsOfMs(aheadMs) : gap ? now : settled);
+      if (this.#lateDue()) await this.#sweepLate(settled);
       await this.#commit(max(swept, this.watermark));
     } catch (cause) {
       this.#gap ||= gap;
+      await this.#commit(max(this.watermark, this.#reached));
       throw cause;
     }
   }
 
-  /** In the middle of a long sweep: what it has come past need not be read again after a kill. */
-  async #progress(reached: bigint, settled: bigint): Promise<void> {
-    if (this.#resumeAt === undefined) return; // a new gap: it begins again
-    this.#resumeAt = reached;
-    const nowMs = this.#context.doors.clock.monotonic();
-    if (nowMs - this.#committedMs < progressMs) return;
-    await this.#commit(max(this.watermark, reached < settled ? reached : settled));
-  }
-
-  /** The steady sweep, by counts. Returns how far it came. */
-  async #compare(settled: bigint): Promise<bigint> {
-    const from = bucketAt(this.watermark);
-    const to = bucketAt(settled);
-    if (to - from > countedMax) {
-      await this.#read(this.watermark, settled);
+  /** From the watermark to `end`. Returns how far it is complete. */
+  async #sweepSince(gap: boolean, settled: bigint, end: bigint): Promise<bigint> {
+    const tailing = this.tailing();
+    const from = max(this.#flow.floor, gap ? this.watermark - nsOfMs(overlapMs) : this.watermark);
+    const equal = gap || tailing ? await this.#compare(from, settled, gap) : undefined;
+    if (equal !== undefined && tailing && !gap) return equal;
+    if (equal !== undefined) {
+      await this.#read(max(equal, from), end);
       return settled;
     }
-    const missing = await this.#audit.compare(from, to, 1, (start, end) => this.#read(max(start, this.#flow.floor), end, true), this.#kill);
-    if (missing === undefined) this.#countable = false;
-    return missing === undefined || to <= from ? this.watermark : bucketStart(to);
+    this.#resumeAt ??= from;
+    await this.#read(this.#resumeAt, end, false, (reached) => this.#progress(reached, settled));
+    this.#resumeAt = undefined;
+    return settled;
+  }
+
+  /** In the middle of a long sweep: what it has come past need not be read again after a kill. */
+  async #progress(reached: bigint, settled: bigint): Promise<void> {
+    if (this.#resumeAt !== undefined) this.#resumeAt = reached;
+    this.#reached = reached < settled ? reached : settled;
+    if (this.#monotonicMs - this.#committedMs >= progressMs) await this.#commit(max(this.watermark, this.#reached));
+  }
+
+  /** Makes `[from, settled)` equal by counts. Returns how far it came; undefined when that is not the way. */
+  async #compare(from: bigint, settled: bigint, gap: boolean): Promise<bigint | undefined> {
+    const [first, last] = [bucketAt(from), bucketAt(settled)];
+    if (this.#resumeAt !== undefined || !this.counted || last - first > countedMax) return undefined;
+    const read = (start: bigint, end: bigint): Promise<void> =>
+      this.#read(max(start, this.#flow.floor), end, !gap, (reached) => this.#progress(reached, settled));
+    const missing = await this.#audit.compare(first, last, 1, read, this.#kill);
+    if (missing === undefined) this.#uncountedMs = this.#monotonicMs;
+    return missing === undefined ? undefined : last <= first ? from : bucketStart(last);
+  }
+
+  /** Where minutes cannot be counted all of `lateness` is read, so less often: every half of it, gap or not. */
+  get #lateAllMs(): number {
+    return Math.max(lateSweepMs, this.#config.lateness / 2);
+  }
+
+  #lateDue(): boolean {
+    const sinceMs = this.#monotonicMs - this.#lateMs;
+    return this.counted ? this.#lateWanted || sinceMs >= lateSweepMs : sinceMs >= this.#lateAllMs;
   }
 
   /** What was pushed since the last late sweep is no more than `lateness` older than that one: so far back this one looks. */
   async #sweepLate(settled: bigint): Promise<void> {
-    this.#late = false;
+    this.#lateWanted = false;
     const floor = max(this.#flow.floor, this.#lateTo - nsOfMs(this.#config.lateness));
     const from = minuteOf(bucketAt(floor));
     const to = minuteOf(bucketAt(this.watermark));
     try {
       const read = (start: bigint, end: bigint): Promise<void> => this.#read(max(start, this.#flow.floor), end);
-      const missing = this.#countable ? await this.#audit.compare(from, to, bucketsPerMinute, read, this.#kill) : undefined;
-      if (missing === undefined) {
-        this.#countable = false;
-        await read(floor, this.watermark);
+      if (await this.#compareMinutes(from, to, read)) {
+        await this.#late.check(this.#query, this.losses, this.#kill);
       } else {
-        this.minutes = this.#audit.stretches;
-        this.#judge(missing.filter(({ bucket }) => bucketStart(bucket) >= this.#flow.floor));
-        await this.#beyond(from);
+        if (this.#monotonicMs - this.#lateMs < this.#lateAllMs) return;
+        this.minutes = [];
+        await read(floor, this.watermark);
       }
       this.#lateTo = settled;
-      this.#lateDueMs = this.#context.doors.clock.monotonic() + lateSweepMs;
+      this.#lateMs = this.#monotonicMs;
     } catch (cause) {
-      this.#late = true;
+      this.#lateWanted = true;
       throw cause;
     }
   }
 
-  /** A minute that stays short over two late sweeps is shown. */
-  #judge(missing: Stretch[]): void {
-    const before = new Set(this.missing.map(({ bucket }) => bucket));
-    const lasting = missing.filter(({ bucket }) => before.has(bucket));
-    const wasRaised = this.#differs;
-    this.missing = missing;
-    this.#differs = lasting.length > 0;
-    if (!this.#differs && wasRaised) this.#board.clear(this.#component, "loki_counts_differ");
-    const [first] = lasting;
-    if (first === undefined) return;
-    const entries = lasting.reduce((sum, { server, held }) => sum + server - held, 0);
-    const minute = new Date(first.bucket * bucketSeconds * 1000).toISOString();
-    const fault = new Fault({
-      code: "loki_counts_differ",
-      retry: "later",
-      message: `the server counts ${entries} entries that it does not give, the first in the minute of ${minute}`,
-      hint: "compare the two for that minute in /status; a query that changes lines or labels may make entries alike",
-    });
-    this.#board.raise(this.#component, "degraded", fault);
-  }
-
-  /** Minutes just left behind: what the server has more of now came later than `lateness`, and is lost to us. */
-  async #beyond(before: number): Promise<void> {
-    const minutes = [...this.#past.keys()].filter((bucket) => bucket < before);
-    if (minutes.length === 0) return;
-    const counts = await this.#query.counts(Math.min(...minutes) * bucketSeconds, before * bucketSeconds, 60, this.#kill);
-    for (const bucket of minutes) {
-      const server = counts?.get(bucket * bucketSeconds) ?? 0;
-      const more = server - (this.#past.get(bucket) ?? 0);
-      if (more <= 0) continue;
-      this.#past.set(bucket, server);
-      const minute = new Date(bucket * bucketSeconds * 1000).toISOString();
-      const message = `${more} entries of the minute of ${minute} came later than lateness (of ${this.#config.query})`;
-      this.lose(new Fault({ code: "loki_entries_too_late", retry: "never", message, hint: "raise lateness if writers lag so far behind" }), more);
-    }
-  }
-
-  /** Counts entries that are lost to us. */
-  lose(fault: Fault, entries: number): void {
-    this.lost += entries;
-    this.#board.count(this.#component, fault, entries);
+  /** False when the server cannot count. */
+  async #compareMinutes(from: number, to: number, read: (start: bigint, end: bigint) => Promise<void>): Promise<boolean> {
+    if (!this.counted) return false;
+    const missing = await this.#audit.compare(from, to, bucketsPerMinute, read, this.#kill);
+    if (missing === undefined) this.#uncountedMs = this.#monotonicMs;
+    if (missing === undefined) return false;
+    this.minutes = this.#audit.stretches;
+    this.#verdicts.judge(
+      missing.filter(({ bucket }) => bucketStart(bucket) >= this.#flow.floor),
+      this.#monotonicMs,
+    );
+    return true;
   }
 
   /** `expected`: the tail should have brought it. */
@@ -306,39 +320,34 @@ export class Sweeper {
   async #commit(watermark: bigint): Promise<void> {
     if (this.#kill.aborted || this.#flow.broken !== undefined) return;
     await this.#flow.move();
-    if (watermark === this.watermark && this.swept) return;
-    if (!(await this.#flow.commit({ w: String(watermark), floor: String(this.#flow.floor), late: String(this.#lateTo) }))) return;
-    this.watermark = watermark;
-    this.swept = true;
-    this.#committedMs = this.#context.doors.clock.monotonic();
+    const lost = this.losses.entries;
+    if (watermark === this.watermark && this.swept && lost === this.#lostCommitted) return;
     // What may be read once more is not forgotten: a late sweep's minutes, and what a gap overlaps.
     const late = this.#lateTo - nsOfMs(this.#config.lateness);
     const again = watermark - nsOfMs(overlapMs);
     const bound = minuteOf(bucketAt(late < again ? late : again)) - bucketsPerMinute;
-    this.#remember(bound);
-    const { position, files } = this.#flow.seen.expire(bound);
-    if (Object.keys(position).length > 0 && !(await this.#flow.commit(position))) return;
-    for (const path of files) await this.#context.doors.disk.remove(path);
+    this.#late.leave(bound, minuteOf(bucketAt(this.#flow.floor)) + bucketsPerMinute, (minute) => this.#accounted(minute));
+    const position = { w: String(watermark), floor: String(this.#flow.floor), late: String(this.#lateTo), past: this.#late.json() };
+    if (!(await this.#flow.commit({ ...position, ...(lost === this.#lostCommitted ? {} : { lost: this.losses.json() }) }))) return;
+    this.watermark = watermark;
+    this.swept = true;
+    this.#lostCommitted = lost;
+    this.#committedMs = this.#monotonicMs;
+    const expired = this.#flow.seen.expire(bound);
+    if (Object.keys(expired.position).length > 0 && !(await this.#flow.commit(expired.position))) return;
+    for (const path of expired.files) await this.#context.doors.disk.remove(path);
   }
 
-  #remember(bound: number): void {
-    for (let bucket = bound - bucketsPerMinute; bucket >= bound - beyondMinutes * bucketsPerMinute; bucket -= bucketsPerMinute) {
-      if (this.#past.has(bucket) || bucketStart(bucket) < this.#flow.floor || !this.swept) break;
-      let held = 0;
-      for (let at = bucket; at < bucket + bucketsPerMinute; at++) held += this.#flow.seen.count(at);
-      if (held === 0) break; // forgotten before this run: its count is not known
-      this.#past.set(bucket, held);
-    }
-    for (const bucket of this.#past.keys()) if (bucket < bound - beyondMinutes * bucketsPerMinute) this.#past.delete(bucket);
+  /** Entries of a minute that are held, or that are known not to be given. */
+  #accounted(minute: number): number {
+    let held = 0;
+    for (let bucket = minute; bucket < minute + bucketsPerMinute; bucket++) held += this.#flow.seen.count(bucket);
+    return Math.max(held, this.minutes.find(({ bucket }) => bucket === minute)?.server ?? 0);
   }
 }
 
 function nsIn(json: Json | undefined, otherwise: bigint): bigint {
   return typeof json === "string" && /^\d+$/.test(json) ? BigInt(json) : otherwise;
-}
-
-function minuteOf(bucket: number): number {
-  return Math.floor(bucket / bucketsPerMinute) * bucketsPerMinute;
 }
 
 function max(a: bigint, b: bigint): bigint {

@@ -15,7 +15,8 @@ const silentMs = 15_000;
 const watchMs = 5_000;
 
 export class Tail {
-  /** When the last text frame came, on the monotonic clock. */
+  /** When it was begun and when the last text frame came, on the monotonic clock. */
+  readonly openedMs: number;
   messageMs: number;
   live = false;
   end: TailEnd | undefined;
@@ -28,7 +29,7 @@ export class Tail {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.messageMs = this.#heardMs = clock.monotonic();
+    this.openedMs = this.messageMs = this.#heardMs = clock.monotonic();
   }
 
   /** Opens one; rejects with a Fault when it cannot even be tried. `message` is called for each text frame. */

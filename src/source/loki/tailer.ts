@@ -18,6 +18,16 @@ import { nsOfMs } from "./time.ts";
 /** The server ends a tail after an hour by default: a new one is up before, at no common moment of a fleet. */
 const rotateMs = 45 * 60_000;
 const rotateSpreadMs = 5 * 60_000;
+/** Of the life of a tail that the server ended for its age: so long the next one is kept. */
+const rotateShare = 0.75;
+/** When the new one did not come up, so that the old one stays. */
+const rotateAgainMs = 5 * 60_000;
+/** One that lived so long was well: whatever ended it, the next is opened as after the first failure. */
+const healthyMs = 60_000;
+/** One that ends sooner is not opened again at once, whatever the reason: a proxy may close each as it comes. */
+const shortMs = 5_000;
+/** How often it is asked whether a full spool takes something again. */
+const acceptMs = 1000;
 /** A tail begins in the past, since a start that is in the server's future is refused; what it repeats is known. */
 const startMs = 60_000;
 /** What a sweep found and the tail should have brought, while it was silent for so long: one future-stamped line holds up all. */
@@ -45,6 +55,8 @@ export class Tailer {
   #raised = new Set<string>();
   /** The server does not know the encoding flag, or a proxy took it: what the tail says is not the whole entry. */
   #plain = false;
+  /** How long a tail is kept: less than the server keeps one, as far as that is known. */
+  #keepMs = rotateMs;
 
   constructor(parts: { config: LokiConfig; context: SourceContext; client: Client; decoder: Decoder; flow: Flow; sweeper: Sweeper }) {
     this.#config = parts.config;
@@ -67,9 +79,11 @@ export class Tailer {
     await orAborted(this.#sweeper.begun.promise, stop, kill);
     for (let attempt = 0; !over();) {
       await this.#flow.room(stop, kill);
+      while (!over() && !this.#context.accepting()) await clock.sleep(acceptMs, stop, kill, this.#flow.cut.signal);
       if (over()) break;
+      const beganMs = clock.monotonic();
       const waitMs = await this.#once({ stop, kill });
-      if (waitMs === 0) attempt = 0;
+      if (clock.monotonic() - beganMs >= healthyMs) attempt = 0;
       await clock.sleep(waitMs ?? backoffMs(attempt++, retryMsMin, retryMsMax, () => random.next()), stop, kill, this.#flow.cut.signal);
     }
     await this.#pumping;
@@ -82,11 +96,13 @@ export class Tailer {
     try {
       let tail = await this.#open();
       try {
+        let keepMs = this.#keepMs + (random.next() * rotateSpreadMs * this.#keepMs) / rotateMs;
         while (!signals.some((signal) => signal.aborted) && tail.end === undefined) {
-          const dueMs = clock.monotonic() + rotateMs + random.next() * rotateSpreadMs;
-          await this.#until(tail, dueMs, signals);
+          await this.#until(tail, clock.monotonic() + keepMs, signals);
           if (tail.end !== undefined || signals.some((signal) => signal.aborted)) break;
-          tail = await this.#rotate(tail, signals);
+          const next = await this.#rotate(tail, signals);
+          keepMs = next === tail ? Math.min(rotateAgainMs, this.#keepMs) : this.#keepMs + (random.next() * rotateSpreadMs * this.#keepMs) / rotateMs;
+          tail = next;
         }
       } finally {
         tail.close();
@@ -121,7 +137,11 @@ export class Tailer {
   /** A new tail beside the old one; the old one goes once the new one is live, or stays when it does not get so far. */
   async #rotate(old: Tail, signals: AbortSignal[]): Promise<Tail> {
     const { clock } = this.#context.doors;
-    const next = await this.#open(false);
+    const next = await this.#open(false).catch((cause: unknown) => {
+      if (cause instanceof Fault) return undefined; // a token that cannot be read just now: the old tail needs none
+      throw cause;
+    });
+    if (next === undefined) return old;
     const timer = new AbortController();
     void clock.sleep(30_000, timer.signal, ...signals).then(() => timer.abort());
     while (!next.live && next.end === undefined && old.end === undefined && !timer.signal.aborted) await next.changed.wait(timer.signal);
@@ -137,19 +157,23 @@ export class Tailer {
   }
 
   async #open(first = true): Promise<Tail> {
-    const start = nsOfMs(this.#context.doors.clock.now() - startMs);
+    const start = nsOfMs(this.#client.now() - startMs);
     const params = { query: this.#config.query, start: String(start), limit: "1" };
     const tail = await Tail.open(this.#client, params, this.#context.doors.clock, (text) => this.#message(text));
     if (first) this.#tail = tail;
     return tail;
   }
 
-  #ended({ end }: Tail): number | undefined {
+  #ended({ end, openedMs }: Tail): number | undefined {
     this.#sweeper.gap();
+    const ageMs = this.#context.doors.clock.monotonic() - openedMs;
     if (end === undefined) return 0;
     const { fault, waitMs } = judgeEnd(end, this.#client.place);
     if (fault !== undefined) this.#raise(fault);
-    return waitMs;
+    if (/max duration/.test(end.reason)) this.#keepMs = Math.min(this.#keepMs, Math.max(shortMs, ageMs * rotateShare));
+    if (waitMs === 0 && ageMs < shortMs) return undefined;
+    // Whoever waits for a slot of the tenant's waits with others, who must not all come at one moment.
+    return waitMs === undefined ? undefined : waitMs * (1 + this.#context.doors.random.next() / 2);
   }
 
   #raise(fault: Fault): void {
@@ -166,7 +190,8 @@ export class Tailer {
     this.#queue.push(text);
     this.#queuedBytes += text.length;
     // Never stop reading: the server would drop without a word. Better no tail, and all of it from query_range later.
-    if (this.#flow.full(this.#queuedBytes)) this.#tail?.close("more came than becomes durable");
+    if (!this.#context.accepting()) this.#tail?.close("the spool takes nothing");
+    else if (this.#flow.full(this.#queuedBytes)) this.#tail?.close("more came than becomes durable");
     this.#pumping ??= this.#pump().finally(() => (this.#pumping = undefined));
   }
 
@@ -200,7 +225,7 @@ export class Tailer {
     const hint = "what it dropped is fetched; nothing to do, unless it is so all the time: then this machine is too slow for what comes";
     const fault = new Fault({ code: "loki_tail_dropped", retry: "never", message: "the server dropped entries from the tail", hint });
     this.#context.board.count(`sources.${this.#context.name}`, fault);
-    this.#sweeper.gap();
+    this.#sweeper.dropped();
   }
 
   #ignored(): void {

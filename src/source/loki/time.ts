@@ -6,6 +6,7 @@
  */
 
 export const bucketSeconds = 10;
+export const bucketsPerMinute = 60 / bucketSeconds;
 const bucketNs = BigInt(bucketSeconds) * 1_000_000_000n;
 
 /** Bucket of an entry's time, given as whole seconds and nanoseconds. */
@@ -22,6 +23,11 @@ export function bucketAt(ns: bigint): number {
 /** The first nanosecond of a bucket; that of the next is where it ends. */
 export function bucketStart(bucket: number): bigint {
   return BigInt(bucket) * bucketNs + 1n;
+}
+
+/** The bucket that the minute of `bucket` begins with. */
+export function minuteOf(bucket: number): number {
+  return Math.floor(bucket / bucketsPerMinute) * bucketsPerMinute;
 }
 
 export function nsOfMs(ms: number): bigint {

@@ -15,13 +15,14 @@ export function lokiNetwork(fake: FakeLoki): Network & { slow: number } {
       await clock.sleep(random.next() < network.slow ? slowMs : delayMs, signal);
       signal.throwIfAborted();
       const { status, text, type } = fake.answer(method, new URL(url), lowered(headers));
+      const answered = new Headers({ "content-type": type, date: new Date(clock.now() + fake.faults.skewMs).toUTCString() });
       await clock.sleep(delayMs, signal);
       signal.throwIfAborted();
       if (random.next() < fake.faults.cut) {
         if (random.next() < 0.5) throw Object.assign(new Error("cut"), { code: "ECONNRESET" });
-        return { status, headers: new Headers({ "content-type": type }), text: text.slice(0, text.length / 2) };
+        return { status, headers: answered, text: text.slice(0, text.length / 2) };
       }
-      return { status, headers: new Headers({ "content-type": type }), text };
+      return { status, headers: answered, text };
     },
     serve(): never {
       throw new Error("nothing is served here");

@@ -6,7 +6,7 @@ import type { Clock } from "../../../src/core/clock.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import type { Random } from "../../../src/core/random.ts";
 import { systemRandom } from "../../../src/core/random.ts";
-import { type LogQuery, parseCount, parseLog, QueryError } from "./logql.ts";
+import { type CountQuery, type Labels, type LogQuery, parseCount, parseLog, QueryError } from "./logql.ts";
 import { type PushedStream, Store } from "./store.ts";
 import { FakeTail, goJson, sorted, type TailClient, valueOf } from "./tail.ts";
 
@@ -36,8 +36,14 @@ export interface Faults {
   broken: number;
   cut: number;
   skewMs: number;
-  /** Counts are refused. */
-  uncountable: boolean;
+  /** Counts are refused: all of them, or those over lines that a stage could not parse. */
+  uncountable: boolean | "errors";
+  /** So many more entries are counted in a minute (its start in seconds) than there are. */
+  phantoms: Map<number, number>;
+  /** The status that the handshake of a tail is answered. */
+  handshake?: () => number;
+  /** A proxy takes the header that asks for the encoding flags. */
+  flagless: boolean;
 }
 
 export interface Answer {
@@ -49,7 +55,9 @@ export interface Answer {
 const hourNs = 3_600_000_000_000n;
 
 export class FakeLoki {
+  /** Of tenant t1, and of all when they are not kept apart. */
   readonly store = new Store();
+  readonly tenants = new Map<string, Store>();
   readonly tails = new Set<FakeTail>();
   readonly clock: Clock;
   readonly random: Random;
@@ -65,6 +73,8 @@ export class FakeLoki {
     cut: 0,
     skewMs: 0,
     uncountable: false,
+    phantoms: new Map(),
+    flagless: false,
   };
   /** Of requests: path and query, and headers in lower case. */
   readonly asked: { path: string; headers: Readonly<Record<string, string>> }[] = [];
@@ -81,10 +91,18 @@ export class FakeLoki {
     return BigInt(Math.round((this.clock.now() + this.faults.skewMs) * 1000)) * 1000n;
   }
 
-  push(streams: readonly PushedStream[]): { status: number; text: string } {
-    const { arrived, status, text } = this.store.push(streams, this.nowNs);
-    for (const tail of this.tails) tail.take(arrived);
+  push(streams: readonly PushedStream[], tenant = "t1"): { status: number; text: string } {
+    const store = this.storeOf(tenant);
+    const { arrived, status, text } = store.push(streams, this.nowNs);
+    for (const tail of this.tails) if (tail.store === store) tail.take(arrived);
     return { status, text };
+  }
+
+  storeOf(tenant: string): Store {
+    if (!this.auth || tenant === "t1") return this.store;
+    const store = this.tenants.get(tenant) ?? new Store();
+    this.tenants.set(tenant, store);
+    return store;
   }
 
   /** The answer to a request; headers have names in lower case. */
@@ -99,6 +117,8 @@ export class FakeLoki {
   tail(url: URL, headers: Readonly<Record<string, string>>, client: TailClient): FakeTail | Answer {
     const refusal = this.#refusal(headers) ?? tailRefusal(url.searchParams);
     if (refusal !== undefined) return refusal;
+    const { handshake } = this.faults;
+    if (handshake !== undefined) return plain(handshake(), "as the script says");
     const text = url.searchParams.get("query") ?? "";
     let query: LogQuery;
     let ends = "";
@@ -112,8 +132,8 @@ export class FakeLoki {
     }
     const start = BigInt(url.searchParams.get("start") ?? this.nowNs - hourNs);
     ends ||= this.#ends(start);
-    const flags = (headers["x-loki-response-encoding-flags"] ?? "").includes("categorize-labels");
-    const tail = new FakeTail(this, this.clock, query, flags, client);
+    const flags = this.#flagged(headers);
+    const tail = new FakeTail(this, this.storeOf(headers["x-scope-orgid"] ?? ""), { query, flags, client });
     if (ends === "") this.tails.add(tail);
     // The client hears that it is open first.
     queueMicrotask(() => {
@@ -121,6 +141,10 @@ export class FakeLoki {
       else if (!tail.over) tail.begin(start, Number(url.searchParams.get("limit") ?? 100));
     });
     return tail;
+  }
+
+  #flagged(headers: Readonly<Record<string, string>>): boolean {
+    return !this.faults.flagless && (headers["x-loki-response-encoding-flags"] ?? "").includes("categorize-labels");
   }
 
   #ends(start: bigint): string {
@@ -146,14 +170,15 @@ export class FakeLoki {
     if (path === url.pathname) return plain(404, "404 page not found\n");
     const refusal = this.#refusal(headers);
     if (refusal !== undefined) return refusal;
+    const store = this.storeOf(headers["x-scope-orgid"] ?? "");
     if (this.faults.busy) return plain(429, "too many outstanding requests");
     if (this.random.next() < this.faults.broken) return plain(500, "context canceled");
     try {
       if (path === "push" && method === "POST")
-        return { ...this.push((JSON.parse(body) as { streams: PushedStream[] }).streams), type: "text/plain" };
-      if (path === "query_range") return this.#range(url.searchParams, headers);
-      if (path === "series") return this.#series(url.searchParams);
-      if (path === "labels") return json({ status: "success", data: this.#labels() });
+        return { ...this.push((JSON.parse(body) as { streams: PushedStream[] }).streams, headers["x-scope-orgid"]), type: "text/plain" };
+      if (path === "query_range") return this.#range(store, url.searchParams, headers);
+      if (path === "series") return this.#series(store, url.searchParams);
+      if (path === "labels") return json({ status: "success", data: labelsOf(store) });
       if (path === "tail") return plain(400, "Bad Request\n");
     } catch (cause) {
       if (cause instanceof QueryError) return plain(400, cause.message);
@@ -162,12 +187,15 @@ export class FakeLoki {
     return plain(404, "404 page not found\n");
   }
 
-  #range(params: URLSearchParams, headers: Readonly<Record<string, string>>): Answer {
+  #range(store: Store, params: URLSearchParams, headers: Readonly<Record<string, string>>): Answer {
     const text = params.get("query") ?? "";
     const count = parseCount(text);
     const start = nsOf(params.get("start") ?? "0");
     const end = nsOf(params.get("end") ?? "0");
-    if (count !== undefined) return this.faults.uncountable ? plain(400, "pipeline error: 'JSONParserErr'") : this.#counts(count, start, end, params);
+    const { uncountable } = this.faults;
+    if (count !== undefined && (uncountable === true || (uncountable === "errors" && count.log.parses && !count.log.drops)))
+      return plain(400, "pipeline error: 'JSONParserErr' for series");
+    if (count !== undefined) return this.#counts(store, count, [start, end], params);
     const query = parseLog(text);
     const limit = Number(params.get("limit") ?? 100);
     if (limit > this.limits.entries)
@@ -175,9 +203,9 @@ export class FakeLoki {
     if (end < start) return plain(400, "end timestamp must not be before or equal to start time");
     if (end - start > BigInt(this.limits.queryHours) * hourNs)
       return plain(400, `the query time range exceeds the limit (query length: ${(end - start) / hourNs}h0m0s, limit: 30d1h)`);
-    const flags = (headers["x-loki-response-encoding-flags"] ?? "").includes("categorize-labels");
+    const flags = this.#flagged(headers);
     const forward = params.get("direction") === "forward";
-    const all = this.store.find(query.matches, start, end, query.keeps, forward ? limit : Infinity);
+    const all = store.find(query.matches, start, end, query.keeps, forward ? limit : Infinity);
     const page = forward ? all.slice(0, limit) : all.slice(-limit).toReversed();
     const grouped = new Map<string, { stream: unknown; values: unknown[] }>();
     for (const { labels, entry } of page) {
@@ -191,33 +219,40 @@ export class FakeLoki {
     return json({ status: "success", data: { resultType: "streams", ...encoding, result: [...grouped.values()] } });
   }
 
-  #counts({ log, rangeSeconds }: NonNullable<ReturnType<typeof parseCount>>, start: bigint, end: bigint, params: URLSearchParams): Answer {
+  #counts(store: Store, { log, by, rangeSeconds }: CountQuery, [start, end]: [bigint, bigint], params: URLSearchParams): Answer {
     const step = Number.parseInt(params.get("step") ?? "60", 10);
     const secondNs = 1_000_000_000n;
     // Seen: the points of evaluation are multiples of the step, wherever start is.
     const first = Math.floor(Number(start / secondNs) / step) * step;
     const last = Math.ceil(Number(end / secondNs) / step) * step;
-    const values: [number, string][] = [];
+    if ((last - first) / step > 11_000) return plain(400, "exceeded maximum resolution of 11,000 points per time series");
+    const rows = new Map<string, { metric: Labels; values: [number, string][] }>();
     for (let at = first; at <= last; at += step) {
       const pointNs = BigInt(at) * secondNs;
-      const count = this.store.count(log.matches, log.keeps, pointNs - BigInt(rangeSeconds) * secondNs + 1n, pointNs + 1n);
-      if (count > 0) values.push([at, String(count)]);
+      const counts = store.count(log.matches, log.keeps, pointNs - BigInt(rangeSeconds) * secondNs + 1n, pointNs + 1n, by);
+      const more = this.faults.phantoms.get(at - rangeSeconds) ?? 0;
+      if (more > 0) for (const row of counts.values()) row.count += more;
+      for (const [key, { metric, count }] of counts) {
+        const row = rows.get(key) ?? { metric: sorted(metric), values: [] };
+        row.values.push([at, String(count)]);
+        rows.set(key, row);
+      }
     }
-    return json({ status: "success", data: { resultType: "matrix", result: values.length === 0 ? [] : [{ metric: {}, values }] } });
+    return json({ status: "success", data: { resultType: "matrix", result: [...rows.values()] } });
   }
 
-  #series(params: URLSearchParams): Answer {
+  #series(store: Store, params: URLSearchParams): Answer {
     const { matches } = parseLog(params.get("match[]") ?? "");
-    const streams = [...this.store.streams.values()].filter(({ labels, entries }) => {
+    const streams = [...store.streams.values()].filter(({ labels, entries }) => {
       const inRange = entries.some(({ ns }) => ns >= nsOf(params.get("start") ?? "0") - hourNs && ns < nsOf(params.get("end") ?? "0") + hourNs);
       return matches(labels) && inRange;
     });
     return json({ status: "success", data: streams.map(({ labels }) => labels) });
   }
+}
 
-  #labels(): string[] {
-    return [...new Set([...this.store.streams.values()].flatMap(({ labels }) => Object.keys(labels)))].toSorted();
-  }
+function labelsOf(store: Store): string[] {
+  return [...new Set([...store.streams.values()].flatMap(({ labels }) => Object.keys(labels)))].toSorted();
 }
 
 function tailRefusal(params: URLSearchParams): Answer | undefined {

@@ -1,4 +1,4 @@
-/** As much LogQL as the fake needs: a selector, line filters, `| json`, and `sum(count_over_time(… [1m]))`; errors in Loki's words. */
+/** As much LogQL as the fake needs: a selector, line filters, `| json`, `| drop`, and `sum by (…) (count_over_time(… [1m]))`; errors in Loki's words. */
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -6,11 +6,13 @@ export interface LogQuery {
   readonly matches: (labels: Labels) => boolean;
   /** False when a line filter leaves it out. */
   readonly keeps: (line: string) => boolean;
-  /** What `| json` adds; undefined without it. */
+  /** It has `| json`, and takes off what that says of errors. */
   readonly parses: boolean;
+  readonly drops: boolean;
 }
 
 export interface CountQuery {
+  readonly by: readonly string[];
   readonly log: LogQuery;
   readonly rangeSeconds: number;
 }
@@ -42,15 +44,16 @@ export function parseLog(text: string): LogQuery {
       'parse error : queries require at least one regexp or equality matcher that does not have an empty-compatible value. For instance, app=~".*" does not meet this requirement, but app=~".+" will',
     );
   }
-  const { filters, parses } = stagesOf(rest.slice(1));
-  return { matches: (labels) => tests.every((test) => test(labels)), keeps: (line) => filters.every((filter) => filter(line)), parses };
+  const { filters, parses, drops } = stagesOf(rest.slice(1));
+  return { matches: (labels) => tests.every((test) => test(labels)), keeps: (line) => filters.every((filter) => filter(line)), parses, drops };
 }
 
-/** `sum(count_over_time(LOG[RANGE]))`; undefined for anything else. */
+/** `sum by (A, B) (count_over_time(LOG[RANGE]))`; undefined for anything else. */
 export function parseCount(text: string): CountQuery | undefined {
-  const found = /^sum\(count_over_time\((.*)\[(\d+)(s|m)\]\)\)$/s.exec(text);
+  const found = /^sum(?: by \(([^)]*)\) )?\(count_over_time\((.*)\[(\d+)(s|m)\]\)\)$/s.exec(text);
   if (found === null) return undefined;
-  return { log: parseLog(found[1] ?? ""), rangeSeconds: Number(found[2]) * (found[3] === "m" ? 60 : 1) };
+  const by = (found[1] ?? "").split(",").map((name) => name.trim());
+  return { by: by.filter((name) => name !== ""), log: parseLog(found[2] ?? ""), rangeSeconds: Number(found[3]) * (found[4] === "m" ? 60 : 1) };
 }
 
 function testOf(name: string, operator: string, value: string): (labels: Labels) => boolean {
@@ -59,18 +62,20 @@ function testOf(name: string, operator: string, value: string): (labels: Labels)
   return (labels) => (pattern === undefined ? (labels[name] ?? "") === value : pattern.test(labels[name] ?? "")) === wanted;
 }
 
-function stagesOf(text: string): { filters: ((line: string) => boolean)[]; parses: boolean } {
+function stagesOf(text: string): { filters: ((line: string) => boolean)[]; parses: boolean; drops: boolean } {
   const filters: ((line: string) => boolean)[] = [];
   let parses = false;
+  let drops = false;
   for (let rest = text.trim(); rest !== "";) {
-    const found = /^(?:(\|=|!=|\|~|!~)\s*("(?:[^"\\]|\\.)*"|`[^`]*`)|\|\s*(json))\s*/.exec(rest);
+    const found = /^(?:(\|=|!=|\|~|!~)\s*("(?:[^"\\]|\\.)*"|`[^`]*`)|\|\s*(json|drop __error__, __error_details__))\s*/.exec(rest);
     if (found === null) throw new QueryError(`parse error : syntax error: unexpected ${rest.slice(0, 10)}`);
-    const [whole, operator = "", quoted = "", json] = found;
-    if (json === undefined) filters.push(filterOf(operator, unquote(quoted)));
-    else parses = true;
+    const [whole, operator = "", quoted = "", stage] = found;
+    if (stage === undefined) filters.push(filterOf(operator, unquote(quoted)));
+    else if (stage === "json") parses = true;
+    else drops = true;
     rest = rest.slice(whole.length);
   }
-  return { filters, parses };
+  return { filters, parses, drops };
 }
 
 function filterOf(operator: string, value: string): (line: string) => boolean {

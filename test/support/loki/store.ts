@@ -90,15 +90,27 @@ export class Store {
     return found.toSorted((a, b) => Number(a.entry.ns - b.entry.ns));
   }
 
-  /** How many there are. */
-  count(matches: (labels: Labels) => boolean, keeps: (line: string) => boolean, from: bigint, end: bigint): number {
-    let count = 0;
+  /** How many there are, by the values of the labels `by`; none of them that has none. */
+  count(
+    matches: (labels: Labels) => boolean,
+    keeps: (line: string) => boolean,
+    from: bigint,
+    end: bigint,
+    by: readonly string[] = [],
+  ): Map<string, { metric: Labels; count: number }> {
+    const counts = new Map<string, { metric: Labels; count: number }>();
     for (const { labels, entries } of this.streams.values()) {
       if (!matches(labels)) continue;
-      for (let at = lowerBound(entries, from); at < entries.length && (entries[at] as Stored).ns < end; at++)
-        if (keeps((entries[at] as Stored).line)) count++;
+      const metric = Object.fromEntries(by.flatMap((name) => (labels[name] === undefined ? [] : [[name, labels[name]]])));
+      const key = JSON.stringify(pairsOf(metric));
+      for (let at = lowerBound(entries, from); at < entries.length && (entries[at] as Stored).ns < end; at++) {
+        if (!keeps((entries[at] as Stored).line)) continue;
+        const row = counts.get(key) ?? { metric, count: 0 };
+        row.count++;
+        counts.set(key, row);
+      }
     }
-    return count;
+    return counts;
   }
 
   #insert(labels: Labels, entry: Stored): void {

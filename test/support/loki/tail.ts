@@ -6,7 +6,7 @@
 import type { Clock } from "../../../src/core/clock.ts";
 import type { FakeLoki } from "./fake.ts";
 import type { Labels, LogQuery } from "./logql.ts";
-import { type Arrived, pairsOf, type Stored } from "./store.ts";
+import { type Arrived, pairsOf, type Store, type Stored } from "./store.ts";
 
 export interface TailClient {
   frame(text: string): void;
@@ -24,7 +24,10 @@ const frameEntriesMax = 100;
 
 export class FakeTail {
   over = false;
+  /** Called when it ends for its age. */
+  ended: () => void = () => {};
   readonly query: LogQuery;
+  readonly store: Store;
   readonly #fake: FakeLoki;
   readonly #clock: Clock;
   readonly #client: TailClient;
@@ -35,9 +38,10 @@ export class FakeTail {
   /** Named in the next frame. */
   #dropped: Waiting[] = [];
 
-  constructor(fake: FakeLoki, clock: Clock, query: LogQuery, flags: boolean, client: TailClient) {
+  constructor(fake: FakeLoki, store: Store, { query, flags, client }: { query: LogQuery; flags: boolean; client: TailClient }) {
     this.#fake = fake;
-    this.#clock = clock;
+    this.store = store;
+    this.#clock = fake.clock;
     this.query = query;
     this.#flags = flags;
     this.#client = client;
@@ -46,14 +50,18 @@ export class FakeTail {
   /** Sends history (the newest `limit` lines since `start`), then runs until its end. */
   begin(startNs: bigint, limit: number): void {
     const { matches, keeps } = this.query;
-    const history = this.#fake.store
+    const history = this.store
       .find(matches, startNs, this.#fake.nowNs)
       .filter(({ entry }) => keeps(entry.line))
       .slice(-limit);
     this.#send(history);
     void this.#tick();
     void this.#ping();
-    void this.#clock.sleep(this.#fake.limits.tailMs, this.#end.signal).then(() => this.close(1011, "reached tail max duration limit"));
+    void this.#clock.sleep(this.#fake.limits.tailMs, this.#end.signal).then(() => {
+      if (this.over) return;
+      this.ended();
+      this.close(1011, "reached tail max duration limit");
+    });
   }
 
   /** What a push brought: a slot of the channel for each stream. */

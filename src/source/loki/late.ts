@@ -1,0 +1,123 @@
+/**
+ * What comes later than `lateness`: minutes that were left behind, how many entries we hold of each, and what the server has more
+ * of them than it had. Those are lost to us, and said, with the streams as far as they can be told.
+ *
+ * The counts are committed (`past`), so a restart misses none; how they divide into streams is in memory only, within a bound.
+ */
+import type { Json, PositionDelta } from "../../core/contract.ts";
+import { Fault } from "../../core/fault.ts";
+import type { Entry } from "./entry.ts";
+import { minuteText, type Losses } from "./loss.ts";
+import type { Query } from "./query.ts";
+import { bucketSeconds, bucketsPerMinute, minuteOf } from "./time.ts";
+
+/** Minutes left behind whose counts are still compared. */
+const minutesMax = 60;
+/** Counts by minute and stream: about 100 bytes each, so 3 MB. */
+const pairsMax = 30_000;
+
+export class Late {
+  /** Entries held by minute, of minutes left behind. */
+  readonly #past = new Map<number, number>();
+  /** By minute, then by labels as they are sent. */
+  readonly #tally = new Map<number, Map<string, number>>();
+  #pairs = 0;
+  /** Minutes before it are left behind; undefined: none is. */
+  #bound: number | undefined;
+
+  /** `committed`: what `json` gave. */
+  constructor(committed: Json | undefined) {
+    if (!Array.isArray(committed)) return;
+    const [bound, ...counts] = committed.map(Number) as [number, ...number[]];
+    this.#bound = bound;
+    counts.forEach((count, index) => this.#past.set(bound - (counts.length - index) * bucketsPerMinute, count));
+  }
+
+  /** Entries that are emitted. Returns what to commit with them. */
+  note(entries: readonly Entry[]): PositionDelta {
+    let strays = 0;
+    for (const { bucket, stream } of entries) {
+      const minute = minuteOf(bucket);
+      const before = this.#past.get(minute);
+      // A tail brings what came too late for any sweep, too: then it is not lost.
+      if (before !== undefined) {
+        this.#past.set(minute, before + 1);
+        strays++;
+      }
+      this.#count(minute, stream.canonical);
+    }
+    return strays === 0 ? {} : { past: this.json() };
+  }
+
+  /**
+   * Minutes before `bound` are left behind; `known` says how many entries of a minute are accounted for. `first`: the first minute
+   * that was wanted as a whole.
+   */
+  leave(bound: number, first: number, known: (minute: number) => number): void {
+    const from = Math.max(this.#bound ?? first, first, bound - minutesMax * bucketsPerMinute);
+    for (let minute = from; minute < bound; minute += bucketsPerMinute) this.#past.set(minute, known(minute));
+    this.#bound = Math.max(bound, this.#bound ?? bound);
+    const oldest = this.#bound - minutesMax * bucketsPerMinute;
+    for (const minute of this.#past.keys()) if (minute < oldest) this.#past.delete(minute);
+    for (const minute of this.#tally.keys()) if (minute < oldest) this.#forget(minute);
+  }
+
+  /** Compares, and declares what is more now. */
+  async check(query: Query, losses: Losses, kill: AbortSignal): Promise<void> {
+    const minutes = [...this.#past.keys()];
+    if (minutes.length === 0) return;
+    const [from, to] = [Math.min(...minutes), Math.max(...minutes) + bucketsPerMinute];
+    const counts = await query.counts(from * bucketSeconds, to * bucketSeconds, 60, kill);
+    for (const [minute, held] of counts === undefined ? [] : this.#past) {
+      const more = (counts?.get(minute * bucketSeconds) ?? 0) - held;
+      if (more <= 0) continue;
+      const streams = await this.#whose(query, minute, more, kill);
+      this.#past.set(minute, held + more);
+      for (const [stream, entries] of streams) {
+        const message = `${entries} entries of the minute of ${minuteText(minute)} came later than lateness, in ${stream}`;
+        const hint = "raise lateness if writers lag so far behind";
+        losses.add(new Fault({ code: "loki_entries_too_late", retry: "never", message, hint }), minute, stream, entries);
+      }
+    }
+  }
+
+  json(): Json {
+    if (this.#bound === undefined) return null;
+    const counts: number[] = [];
+    for (let minute = this.#bound - bucketsPerMinute; this.#past.has(minute); minute -= bucketsPerMinute) counts.unshift(this.#past.get(minute) ?? 0);
+    return [this.#bound, ...counts];
+  }
+
+  #count(minute: number, stream: string): void {
+    let tally = this.#tally.get(minute);
+    if (tally === undefined) {
+      tally = new Map();
+      this.#tally.set(minute, tally);
+    }
+    const count = tally.get(stream);
+    if (count === undefined) this.#pairs++;
+    tally.set(stream, (count ?? 0) + 1);
+    if (this.#pairs > pairsMax) this.#forget(Math.min(...this.#tally.keys()));
+  }
+
+  #forget(minute: number): void {
+    this.#pairs -= this.#tally.get(minute)?.size ?? 0;
+    this.#tally.delete(minute);
+  }
+
+  /** The streams that have more in `minute` than was emitted, as far as their differences add up to `more`. */
+  async #whose(query: Query, minute: number, more: number, kill: AbortSignal): Promise<[string, number][]> {
+    const streams = await query.countsByStream(minute * bucketSeconds, kill);
+    if (streams === undefined) return [["streams that Loki does not tell apart", more]];
+    const [only] = streams.keys();
+    if (streams.size === 1 && only !== undefined) return [[only, more]];
+    const tally = this.#tally.get(minute) ?? new Map<string, number>();
+    const found: [string, number][] = [];
+    for (const [stream, count] of streams) {
+      const missing = count - (tally.get(stream) ?? 0);
+      if (missing > 0) found.push([stream, missing]);
+    }
+    const sum = found.reduce((total, [, missing]) => total + missing, 0);
+    return sum === more ? found : [[`one of ${streams.size} streams: what was held of each is not known any more`, more]];
+  }
+}
