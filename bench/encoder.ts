@@ -6,16 +6,13 @@ import { createEncoder, type EncoderOptions } from "../src/pipeline/encoder.ts";
 import { frameBytes, readBytes } from "../src/core/limits.ts";
 import type { OpenFrame } from "../src/core/contract.ts";
 import { median, type Plan } from "./bench.ts";
-import { kindNames, kinds, lineBytesMax, type KindName } from "./corpus/kind.ts";
+import { kinds, type KindName } from "./corpus/kind.ts";
+import { lineBytesMax } from "./corpus/line.ts";
 import { Random } from "./corpus/random.ts";
 import { Text } from "./corpus/text.ts";
 
-/** `long`: lines of 16 KiB, of the access log's words. */
-export type EncoderKind = KindName | "long";
-export const encoderKinds: readonly EncoderKind[] = [...kindNames, "long"];
-
 export interface Encoding {
-  readonly kind: EncoderKind;
+  readonly kind: KindName;
   readonly input_mb_per_s: number;
   readonly output_mb_per_s: number;
   /** Input, where the machine cannot run the kernel. */
@@ -23,10 +20,9 @@ export interface Encoding {
 }
 
 const inputBytes = 64 * 1024 * 1024;
-const longBytes = 16 * 1024;
 
 /** Medians over rounds of 64 MiB of each, after one that warms the compiler up. */
-export function encode(plan: Plan, kind: EncoderKind): Encoding {
+export function encode(plan: Plan, kind: KindName): Encoding {
   plan.note(`encoder ${kind}`);
   const chunks = chunksOf(kind, inputBytes);
   const rounds = Array.from({ length: Math.max(5, plan.runs) + 1 }, () => [round(chunks, "fastest"), round(chunks, "plain")] as const).slice(1);
@@ -39,27 +35,17 @@ export function encode(plan: Plan, kind: EncoderKind): Encoding {
 }
 
 /** `bytes` or a little more of lines, in chunks as a source reads them. */
-export function chunksOf(kind: EncoderKind, bytes: number): Buffer[] {
-  const line = kinds[kind === "long" ? "access" : kind].create(new Random(1));
+export function chunksOf(kind: KindName, bytes: number): Buffer[] {
+  const line = kinds[kind].create(new Random(1));
   const chunks: Buffer[] = [];
   const text = new Text(readBytes + lineBytesMax);
   for (let [sequence, made] = [0, 0]; made < bytes; made += text.length) {
     text.clear();
     while (text.length < readBytes - lineBytesMax) line(text, sequence++);
     const chunk = Buffer.from(text.taken());
-    if (kind === "long") joinLines(chunk);
     chunks.push(chunk);
   }
   return chunks;
-}
-
-/** Makes long lines of short ones. */
-function joinLines(bytes: Buffer): void {
-  let start = 0;
-  for (let at = bytes.indexOf(10); at >= 0 && at < bytes.length - 1; at = bytes.indexOf(10, at + 1)) {
-    if (at - start < longBytes) bytes[at] = 0x20;
-    else start = at;
-  }
 }
 
 /** Encodes all chunks, as a file that is read from its start. */

@@ -7,7 +7,8 @@ import type { OpenFrame } from "../src/core/contract.ts";
 import type { LineKeys } from "../src/core/format.ts";
 import { createEncoder } from "../src/pipeline/encoder.ts";
 import { median, megabyte, type Plan } from "./bench.ts";
-import { kinds, lineBytesMax } from "./corpus/kind.ts";
+import { kinds } from "./corpus/kind.ts";
+import { lineBytesMax } from "./corpus/line.ts";
 import { Random } from "./corpus/random.ts";
 import { Text } from "./corpus/text.ts";
 

@@ -3,7 +3,8 @@
  * it prints `Written` as JSON: how many lines there are, and when each handful of them was there.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
-import { isKindName, kinds, lineBytesMax } from "./corpus/kind.ts";
+import { isKindName, kinds } from "./corpus/kind.ts";
+import { lineBytesMax } from "./corpus/line.ts";
 import { Random } from "./corpus/random.ts";
 import { Text } from "./corpus/text.ts";
 

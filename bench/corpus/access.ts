@@ -1,7 +1,7 @@
 /** nginx access log in the combined format with request time and request id behind it, about 300 bytes a line. */
 import { Choice, type Random } from "./random.ts";
 import { perSecond, pieces, type Text } from "./text.ts";
-import type { Line } from "./kind.ts";
+import type { Line } from "./line.ts";
 import { address, agent, any, hexText, many, path, slug, userName } from "./words.ts";
 
 const months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");

@@ -1,7 +1,7 @@
 /** JSON log of an application, one object a line, about 285 bytes; one in seventy is an error with its stack. */
 import { Choice, type Random } from "./random.ts";
 import { perSecond, pieces, type Text } from "./text.ts";
-import type { Line } from "./kind.ts";
+import type { Line } from "./line.ts";
 import { any, hexText, hostName, many, noun, slug, userName } from "./words.ts";
 
 const verbs =

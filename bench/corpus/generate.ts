@@ -5,7 +5,8 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { parseSize } from "../../src/core/values.ts";
-import { isKindName, kindNames, kinds, lineBytesMax, type KindName } from "./kind.ts";
+import { isKindName, kindNames, kinds, type KindName } from "./kind.ts";
+import { lineBytesMax } from "./line.ts";
 import { Random } from "./random.ts";
 import { Text } from "./text.ts";
 

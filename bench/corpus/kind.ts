@@ -4,15 +4,11 @@
  */
 import { createAccess } from "./access.ts";
 import { createApp } from "./app.ts";
+import type { Line } from "./line.ts";
+import { createLong } from "./long.ts";
 import { Random } from "./random.ts";
 import { createSyslog } from "./syslog.ts";
-import type { Text } from "./text.ts";
-
-/** Appends one line, its end included; room for `lineBytesMax` must be free. */
-export type Line = (text: Text, sequence: number) => void;
-
-/** More than any line here: the longest stack trace is about 900 bytes. */
-export const lineBytesMax = 4096;
+import { createTraces } from "./traces.ts";
 
 export interface Kind {
   /** The line's number is what follows the first `marker` in it, in decimal digits. */
@@ -21,7 +17,7 @@ export interface Kind {
   create(random: Random, times?: () => number): Line;
 }
 
-export const kindNames = ["access", "json", "syslog"] as const;
+export const kindNames = ["access", "json", "syslog", "long", "traces"] as const;
 export type KindName = (typeof kindNames)[number];
 
 const startMs = Date.UTC(2026, 10, 23, 1, 30, 20);
@@ -34,6 +30,8 @@ function moving(random: Random): () => number {
 export const kinds: Record<KindName, Kind> = {
   access: { marker: " rid=", create: (random, times = moving(random)) => createAccess(random, times) },
   json: { marker: "req-", create: (random, times = moving(random)) => createApp(random, times) },
+  long: { marker: "#", create: (random, times = moving(random)) => createLong(random, times) },
+  traces: { marker: "[#", create: (random, times = moving(random)) => createTraces(random, times) },
   syslog: { marker: "[", create: (random, times = moving(random)) => createSyslog(random, times) },
 };
 

@@ -1,7 +1,7 @@
 /** Traditional syslog (RFC 3164) of a few dozen daemons, about 100 bytes a line. The process id counts the lines. */
 import { Choice, type Random } from "./random.ts";
 import { perSecond, piece, pieces, type Piece, type Text } from "./text.ts";
-import type { Line } from "./kind.ts";
+import type { Line } from "./line.ts";
 import { address, any, hostName, many, noun, slug, userName } from "./words.ts";
 
 const months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");

@@ -6,7 +6,8 @@
  * does, which is also what happens when the demo is gone.
  */
 import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { kinds, lineBytesMax } from "../../bench/corpus/kind.ts";
+import { kinds } from "../../bench/corpus/kind.ts";
+import { lineBytesMax } from "../../bench/corpus/line.ts";
 import { Random } from "../../bench/corpus/random.ts";
 import { Text } from "../../bench/corpus/text.ts";
 import { contentSum } from "./content.ts";
