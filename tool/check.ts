@@ -54,7 +54,9 @@ function steps(quick: boolean, words: readonly string[]): Step[] {
     tool("types", [bin("tsc"), "--noEmit"]),
   ];
   if (quick) return [...habits, ...testSteps(files.filter((file) => ["src", "test/tidy"].includes(groupOf(file))))];
-  return [...habits, ...prepare(files), ...testSteps(files)];
+  // One kind says whether the kernel has become slower; it takes a minute and disturbs nothing that waits for a condition.
+  const count = tool("instructions", [process.execPath, join(root, "bench", "instructions.ts"), "access"]);
+  return [...habits, ...prepare(files), ...testSteps(files), count];
 }
 
 /** What tests in test/ need and `bun test` cannot wait for within a test's time. */

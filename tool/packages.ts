@@ -11,6 +11,7 @@ const packages = {
   zstd: "zstd",
   strip: "binutils",
   shellcheck: "shellcheck",
+  valgrind: "valgrind",
   "systemd-analyze": "systemd",
   unshare: "util-linux",
   mount: "mount",
