@@ -27,8 +27,12 @@ export const megabyte = 1e6;
 /** What changes when generated content does, so that files of older generators are not taken. */
 const corpusVersion = 1;
 
+export interface CorpusFile extends Corpus {
+  readonly path: string;
+}
+
 /** The corpus file, made when it is not there yet. */
-export function corpusFile(plan: Plan, kind: KindName): Corpus & { path: string } {
+export function corpusFile(plan: Plan, kind: KindName): CorpusFile {
   const path = join(plan.folder, `corpus-${corpusVersion}-${kind}-${plan.bytes}.log`);
   const facts = `${path}.json`;
   if (existsSync(path) && existsSync(facts)) return { ...(JSON.parse(readFileSync(facts, "utf8")) as Corpus), path };

@@ -5,7 +5,7 @@
  */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { configured, corpusFile, gigabyte, inScratch, median, Receiver, type Plan } from "./bench.ts";
+import { configured, corpusFile, gigabyte, inScratch, median, Receiver, type CorpusFile, type Plan } from "./bench.ts";
 import { kinds, type KindName } from "./corpus/kind.ts";
 import { isComplete, Tally, type Verdict } from "./corpus/tally.ts";
 import { spawn, type Cost } from "./process.ts";
@@ -37,7 +37,6 @@ interface Run {
 
 export async function catchUp(plan: Plan, kind: KindName): Promise<CatchUp[]> {
   const corpus = corpusFile(plan, kind);
-  const source = { in: { type: "file", include: [corpus.path] } };
   const runs: Record<Route, Run[]> = { folder: [], http: [] };
   await using receiver = await Receiver.start(plan.check ? kinds[kind].marker : undefined);
   return await inScratch(plan, async (scratch) => {
@@ -45,37 +44,47 @@ export async function catchUp(plan: Plan, kind: KindName): Promise<CatchUp[]> {
     let ndjsonBytes = 0;
     for (let round = 1; round <= plan.runs; round++) {
       plan.note(`catch-up ${kind}, round ${round} of ${plan.runs}`);
-      await inScratch(plan, async (folder) => {
-        const lake = join(folder, "lake");
-        const { command, log } = configured(plan, folder, { sources: source, sinks: { out: { type: "directory", dir: lake } } }, "--once");
-        const cost = await spawn(command, log).exited;
-        const found = await readFolder(lake, kinds[kind].marker, round === 1 ? ndjson : undefined);
-        complete(`catch-up ${kind} to the folder`, corpus.lines, found.tally.verdict(corpus.lines));
-        ndjsonBytes = found.ndjsonBytes;
-        runs.folder.push({ cost, zstd: await zstd(ndjson), delivered: found.bytes });
-      });
-      await inScratch(plan, async (folder) => {
-        await receiver.reset();
-        const { command, log } = configured(
-          plan,
-          folder,
-          { sources: source, sinks: { out: { type: "http", url: `${receiver.url}/v1/records` } } },
-          "--once",
-        );
-        const cost = await spawn(command, log).exited;
-        const received = await receiver.count(corpus.lines);
-        const verdict = received.tally ?? {
-          lines: received.records,
-          missing: Math.max(0, corpus.lines - received.records),
-          repeated: Math.max(0, received.records - corpus.lines),
-          foreign: 0,
-        };
-        complete(`catch-up ${kind} to HTTP`, corpus.lines, verdict);
-        runs.http.push({ cost, zstd: await zstd(ndjson), delivered: received.bytes });
-      });
+      const folder = await toFolder(plan, corpus, round === 1 ? ndjson : undefined);
+      ndjsonBytes = folder.ndjsonBytes;
+      runs.folder.push({ ...folder, zstd: await zstd(ndjson) });
+      runs.http.push({ ...(await toHttp(plan, corpus, receiver)), zstd: await zstd(ndjson) });
     }
     return (["folder", "http"] as const).map((to) => summary(kind, to, corpus.bytes, ndjsonBytes, runs[to]));
   });
+}
+
+/** One run into a folder, its NDJSON written to `into` when that is given. */
+function toFolder(plan: Plan, corpus: CorpusFile, into?: string): Promise<{ cost: Cost; delivered: number; ndjsonBytes: number }> {
+  return inScratch(plan, async (folder) => {
+    const lake = join(folder, "lake");
+    const { command, log } = configured(plan, folder, { sources: fileSource(corpus), sinks: { out: { type: "directory", dir: lake } } }, "--once");
+    const cost = await spawn(command, log).exited;
+    const found = await readFolder(lake, kinds[corpus.kind].marker, into);
+    complete(`catch-up ${corpus.kind} to the folder`, corpus.lines, found.tally.verdict(corpus.lines));
+    return { cost, delivered: found.bytes, ndjsonBytes: found.ndjsonBytes };
+  });
+}
+
+/** One run to `receiver`, which starts from zero. */
+export function toHttp(plan: Plan, corpus: CorpusFile, receiver: Receiver): Promise<{ cost: Cost; delivered: number }> {
+  return inScratch(plan, async (folder) => {
+    await receiver.reset();
+    const sinks = { out: { type: "http", url: `${receiver.url}/v1/records` } };
+    const { command, log } = configured(plan, folder, { sources: fileSource(corpus), sinks }, "--once");
+    const cost = await spawn(command, log).exited;
+    const received = await receiver.count(corpus.lines);
+    complete(`catch-up ${corpus.kind} to HTTP`, corpus.lines, received.tally ?? countedOnly(received.records, corpus.lines));
+    return { cost, delivered: received.bytes };
+  });
+}
+
+function fileSource(corpus: CorpusFile): object {
+  return { in: { type: "file", include: [corpus.path] } };
+}
+
+/** The verdict of a receiver that counts and does not look. */
+export function countedOnly(records: number, lines: number): Verdict {
+  return { lines: records, missing: Math.max(0, lines - records), repeated: Math.max(0, records - lines), foreign: 0 };
 }
 
 function zstd(path: string): Promise<Cost> {

@@ -91,3 +91,29 @@ export function cpuSeconds(pid: number): number {
     return Number.NaN;
   }
 }
+
+/** A command that goes on until it is ended: by `dispose`, first in peace and after 10 s by force. */
+export interface Lasting extends AsyncDisposable {
+  readonly pid: number;
+  over(): boolean;
+  /** The last lines it said. */
+  tail(): string;
+}
+
+/** Starts `command`, its output to the file `log`. */
+export function lasting(command: readonly string[], log: string): Lasting {
+  const output = openSync(log, "a");
+  const child = adopt(Bun.spawn([...command], { stdin: "ignore", stdout: output, stderr: output }));
+  closeSync(output);
+  return {
+    pid: child.pid,
+    over: () => child.exitCode !== null || child.signalCode !== null,
+    tail: () => tail(log),
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGTERM");
+      const force = setTimeout(() => child.kill("SIGKILL"), 10_000);
+      await child.exited;
+      clearTimeout(force);
+    },
+  };
+}

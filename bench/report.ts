@@ -1,5 +1,6 @@
 /** The results as tables for people. */
 import Table from "cli-table3";
+import type { Against } from "./against.ts";
 import type { CatchUp } from "./catchup.ts";
 import type { Encoding } from "./encoder.ts";
 import type { Formatting } from "./formats.ts";
@@ -9,7 +10,8 @@ import type { Steady } from "./steady.ts";
 export interface Results {
   machine: { cpu: string; cores: number; memory_gb: number; platform: string; zstd: string; executable_mb: number };
   catch_up: CatchUp[];
-  steady?: Steady;
+  steady: Steady[];
+  against: Against[];
   encoder: Encoding[];
   formats: Formatting[];
   idle: Idle[];
@@ -48,7 +50,7 @@ function table(title: string, head: readonly string[], rows: readonly (readonly 
 }
 
 export function print(results: Results): void {
-  const { machine, steady } = results;
+  const { machine } = results;
   console.log(
     `\n${machine.cpu}, ${machine.cores} cores, ${machine.memory_gb} GB, ${machine.platform}; zstd ${machine.zstd}; executable ${fixed(machine.executable_mb, 1)} MB`,
   );
@@ -77,17 +79,30 @@ export function print(results: Results): void {
   table("encoder, lines to NDJSON in memory, for a second of CPU", ["", "input MB", "NDJSON MB", "input MB by the plain loop"], encodings);
   const formats = results.formats.map((one) => [one.name, fixed(one.input_mb_per_s, 0), fixed(one.plain_mb_per_s, 0)]);
   table("formats, lines to NDJSON in memory, for a second of CPU", ["", "input MB", "input MB as plain lines"], formats);
-  if (steady !== undefined) {
-    const row = [
-      `${steady.mb_per_s} MB/s → http`,
-      fixed(steady.cpu_percent, 1),
-      fixed(steady.rss_median_mb, 0),
-      fixed(steady.rss_peak_mb, 0),
-      fixed(steady.latency_p50_ms, 0),
-      fixed(steady.latency_p99_ms, 0),
-    ];
-    table("steady", ["", "CPU % of a core", "RSS MB", "peak RSS MB", "written → received p50 ms", "p99 ms"], [row]);
-  }
+  const steadies = results.steady.map((one) => [
+    `${one.mb_per_s} MB/s → http`,
+    fixed(one.cpu_percent, 1),
+    fixed(one.rss_median_mb, 0),
+    fixed(one.rss_peak_mb, 0),
+    ...[one.durable_p50_ms, one.durable_p99_ms, one.received_p50_ms, one.received_p99_ms].map((ms) => fixed(ms, 0)),
+  ]);
+  table("steady; times are from written, in ms", ["", "CPU % of a core", "RSS MB", "peak", "durable p50", "p99", "received p50", "p99"], steadies);
+  const againsts = results.against.map((one) => [
+    `${one.kind}, ${one.peer}`,
+    fixed(one.cpu_s_per_gb, 1),
+    fixed(one.wall_s_per_gb, 1),
+    fixed(one.rss_peak_mb, 0),
+    fixed(one.cpu_ratio, 2),
+    fixed(one.wall_ratio, 2),
+    `${one.missing}`,
+    `${one.repeated}`,
+    one.lacks,
+  ]);
+  table(
+    "beside others, to HTTP; seconds per GB of input, ratios are theirs by ours",
+    ["", "CPU s", "wall s", "peak RSS MB", "CPU ratio", "wall ratio", "lost", "repeated", "what it does not do"],
+    againsts,
+  );
   const idles = results.idle.map((one) => [
     one.setting,
     fixed(one.cpu_percent, 2),

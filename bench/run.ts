@@ -9,15 +9,16 @@ import { parseArgs } from "node:util";
 import { ensureExecutable } from "../build.ts";
 import { parseSize } from "../src/core/values.ts";
 import { root, type Plan } from "./bench.ts";
+import { against, peerKinds } from "./against.ts";
 import { catchUp } from "./catchup.ts";
 import { kindNames } from "./corpus/kind.ts";
-import { encode, encoderKinds } from "./encoder.ts";
+import { encode } from "./encoder.ts";
 import { formatting } from "./formats.ts";
 import { coldStart, idle } from "./idle.ts";
 import { print, type Results } from "./report.ts";
 import { steady } from "./steady.ts";
 
-const parts: readonly string[] = [...kindNames, "encoder", "formats", "steady", "idle", "start"];
+const parts: readonly string[] = [...kindNames, "encoder", "formats", "steady", "idle", "start", "peers"];
 const usage = `usage: npm run bench -- [--full] [--only ${parts.join(",")}] [--bytes SIZE] [--runs N] [--seconds N] [--check] [--executable FILE] [--folder DIR] [--json]`;
 
 async function fromArguments(): Promise<{ plan: Plan; only: ReadonlySet<string>; json: boolean }> {
@@ -61,11 +62,20 @@ async function main(): Promise<number> {
     mkdirSync(plan.folder, { recursive: true });
     const chosen = kindNames.filter((kind) => only.has(kind));
     if (chosen.length > 0 && Bun.which("zstd") === null) throw new Error("the zstd command is missing: apt-get install zstd, brew install zstd");
-    const results: Results = { machine: machine(plan.logferry.at(-1) as string), catch_up: [], encoder: [], formats: [], idle: [] };
+    const results: Results = {
+      machine: machine(plan.logferry.at(-1) as string),
+      catch_up: [],
+      encoder: [],
+      formats: [],
+      steady: [],
+      idle: [],
+      against: [],
+    };
     for (const kind of chosen) results.catch_up.push(...(await catchUp(plan, kind)));
-    if (only.has("encoder")) results.encoder = encoderKinds.map((kind) => encode(plan, kind));
+    if (only.has("encoder")) results.encoder = kindNames.map((kind) => encode(plan, kind));
     if (only.has("formats")) results.formats = formatting(plan);
     if (only.has("steady")) results.steady = await steady(plan);
+    if (only.has("peers")) for (const kind of peerKinds) results.against.push(...(await against(plan, kind)));
     if (only.has("idle")) results.idle = await idle(plan);
     if (only.has("start")) results.start = await coldStart(plan);
     if (json) console.log(JSON.stringify(results, null, 2));
