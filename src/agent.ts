@@ -9,7 +9,7 @@
  */
 import type { Config } from "./config/config.ts";
 import { openControl, type Control } from "./control/control.ts";
-import { createBoard, type Board } from "./core/board.ts";
+import { createBoard, degradedAtMost, type Board } from "./core/board.ts";
 import type { Doors } from "./core/doors.ts";
 import { describe, Fault } from "./core/fault.ts";
 import { readBytes } from "./core/limits.ts";
@@ -24,6 +24,7 @@ import { openSinkOrHold } from "./sink/hold.ts";
 import { streamFields } from "./sink/partition.ts";
 import { openSpool, type Spool } from "./spool/spool.ts";
 import { unusable } from "./spool/start.ts";
+import { giveUpOptional } from "./agent/optional.ts";
 import { SourceRunner } from "./agent/source.ts";
 import { AgentView } from "./agent/view.ts";
 
@@ -53,7 +54,7 @@ interface Stages {
   readonly log: Log;
   readonly meter: Meter;
   readonly spool: Spool;
-  readonly sinks: Map<string, { runner: SinkRunner; holdsMs: number }>;
+  readonly sinks: Map<string, { runner: SinkRunner; holdsMs: number; required: boolean }>;
   readonly sources: SourceRunner[];
 }
 
@@ -168,14 +169,16 @@ async function addSink({ config, doors, board, log, meter, spool, sinks }: Stage
   const entry = config.sinks[name];
   if (entry === undefined) return;
   const component = `sinks.${name}`;
-  const context = { name, host: config.host, spoolId: spool.reader.id, doors, board, log: log.with({ component }) };
+  const { ageMsMax, required = true } = entry.kind.delivery(entry.config);
+  const own = required ? board : degradedAtMost(board);
+  const context = { name, host: config.host, spoolId: spool.reader.id, doors, board: own, log: log.with({ component }) };
   const journalPath = `${spool.layout.sinks}/${name}.journal`;
   const expected = spool.sinksForgotten || spool.sinksKnown.includes(name);
   // Noted after the journal is made: between the two it is taken for a new sink again, which it is.
   const made = (): Promise<void> => spool.noteSinks([...spool.sinksKnown, name]);
   const common = { reader: spool.reader, journalPath, context, meter };
   const runner = await openSinkOrHold({ name, kind: entry.kind, config: entry.config, ...common, expected, made });
-  sinks.set(name, { runner, holdsMs: entry.kind.delivery(entry.config).ageMsMax });
+  sinks.set(name, { runner, holdsMs: ageMsMax, required });
 }
 
 function addSources({ config, doors, board, log, meter, spool, sources }: Stages, once: boolean): void {
@@ -212,23 +215,43 @@ async function runStages(
   log.info("started", { version, host: config.host, control: control?.address });
   const beside = [view.watch(over.signal), progress(options, stages, over.signal), deadline(options, kill, over.signal)];
   const sinksStop = new AbortController();
-  const delivering = [...sinks.values()].map(({ runner }) => runner.run({ stop: sinksStop.signal, kill: kill.signal }));
+  const left = new AbortController();
+  const optionalKill = AbortSignal.any([kill.signal, left.signal]);
+  const delivering = [...sinks.values()].map(({ runner, required }) =>
+    runner.run({ stop: sinksStop.signal, kill: required ? kill.signal : optionalKill }),
+  );
   const reading = sources.map((source) => source.run({ stop: options.signals.stop, kill: kill.signal }));
   view.started = true;
 
   await Promise.all(reading);
   await spool.seal();
   sinksStop.abort();
-  await settleOrKilled(Promise.all(delivering), kill.signal, doors);
-  const undelivered = [...sinks.values()].some(({ runner }) => runner.status().delivered_sequence < spool.reader.nextSequence() - 1);
+  const delivered = settleOrKilled(Promise.all(delivering), kill.signal, doors);
+  if (options.once) await giveUpOptional(sinks, delivered, left, { clock: doors.clock, patienceMs: config.drain_timeout, over: kill.signal });
+  await delivered;
+  const behind = sinksBehind(stages);
   over.abort();
   await Promise.all(beside);
   await control?.close(controlGraceMs);
   for (const { runner } of sinks.values()) await settleOrKilled(Promise.resolve(runner[Symbol.asyncDispose]()), kill.signal, doors);
   await spool.close();
-  const exit = undelivered ? 3 : failedToRead(stages, options.once) ? 1 : 0;
+  const exit = behind.some(({ required }) => required) ? 3 : failedToRead(stages, options.once) ? 1 : 0;
   log.info(exit === 3 ? "stopped; what is not delivered is safe in the spool and goes on at the next start" : "stopped", { exit });
   return { exit };
+}
+
+/** Sinks that have not got everything; of those that are not required it is only said. */
+function sinksBehind({ sinks, spool, log }: Stages): readonly { readonly required: boolean }[] {
+  const behind = [...sinks].filter(([, { runner }]) => runner.status().delivered_sequence < spool.reader.nextSequence() - 1);
+  for (const [name, { runner, required }] of behind) {
+    if (required) continue;
+    const { lag_records } = runner.status();
+    log.warn("a sink that is not required has not got everything; the next start goes on with what the spool keeps for it", {
+      component: `sinks.${name}`,
+      lag_records,
+    });
+  }
+  return behind.map(([, sink]) => sink);
 }
 
 /** A source gave up; with `once` also one that could not read what it was told to read. */

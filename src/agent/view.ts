@@ -14,7 +14,7 @@ export interface ViewParts {
   readonly host: string;
   readonly spool: Spool;
   readonly sources: readonly SourceRunner[];
-  readonly sinks: ReadonlyMap<string, { readonly runner: SinkRunner; readonly holdsMs: number }>;
+  readonly sinks: ReadonlyMap<string, { readonly runner: SinkRunner; readonly holdsMs: number; readonly required: boolean }>;
   readonly board: Board;
   readonly meter: Meter;
   readonly clock: Clock;
@@ -86,10 +86,10 @@ export class AgentView implements View {
       this.#watch.look(`sources.${source.name}`, source.look(now), source.bytes, now);
       moved += source.bytes;
     }
-    for (const [name, { runner, holdsMs }] of sinks) {
+    for (const [name, { runner, holdsMs, required }] of sinks) {
       // Records, and not `delivered_sequence`: one lane that is held keeps that still while others deliver.
       const { lag_bytes, records, bytes } = runner.status();
-      this.#watch.look(`sinks.${name}`, lag_bytes, records, now, holdsMs);
+      this.#watch.look(`sinks.${name}`, lag_bytes, records, now, holdsMs, required ? "failing" : "degraded");
       moved += bytes;
     }
     this.#engine.look(moved, now);

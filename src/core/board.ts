@@ -33,6 +33,11 @@ export interface Board {
   countOf(component: string): number;
 }
 
+/** The same board for a component whose faults degrade health at most, whatever they are. */
+export function degradedAtMost(board: Board): Board {
+  return { ...board, raise: (component, _, fault, detail) => board.raise(component, "degraded", fault, detail) };
+}
+
 /** The same passing fault is logged this often at most: a file of broken lines must not fill the journal with its own. */
 const tellMs = 60_000;
 

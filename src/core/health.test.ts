@@ -33,6 +33,16 @@ describe("computeHealth", () => {
     expect(health.reasons.map((each) => each.code)).toEqual(["s3_access_denied", "s3_slow_down"]);
   });
 
+  test("a component that may only degrade does so when it stalls, behind one that fails", () => {
+    const optional = { ...component(4096, 0), component: "sinks.extra", severity: "degraded" as const };
+    expect(computeHealth([], [optional], at(150_000), stalledAfterMs).state).toBe("degraded");
+    const both = computeHealth([], [optional, component(4096, 0)], at(150_000), stalledAfterMs);
+    expect({ state: both.state, order: both.reasons.map((each) => each.component) }).toEqual({
+      state: "failing",
+      order: ["sinks.lake", "sinks.extra"],
+    });
+  });
+
   test("is failing when lag stands for longer than stalled_after, and says for how long and how much", () => {
     const health = computeHealth([], [component(4096, 1000)], at(1000 + 150_000), stalledAfterMs);
     expect(health.state).toBe("failing");

@@ -5,7 +5,7 @@
  * Promises: a pure function of its arguments; `failing` when any reason is, or when a component stalls; `degraded` when
  * there is any reason at all; what fails stands first. The watch beside it tells "has nothing to do" from "does nothing".
  */
-import type { Reason } from "./board.ts";
+import type { Reason, Severity } from "./board.ts";
 import type { Health } from "./view.ts";
 
 /** A component and how far behind it is. */
@@ -18,6 +18,8 @@ export interface Component {
   readonly lastProgressMonotonicMs: number;
   /** How long it holds things by design (`batch.age_max` of a sink): waiting that long on purpose is no stall. Default 0. */
   readonly holdsMs?: number;
+  /** What a stall of it does to health; `failing` where it is not said. */
+  readonly severity?: Severity;
 }
 
 /** One moment on both clocks: ages are taken on the monotonic one, the other is only shown. */
@@ -28,13 +30,13 @@ export interface Moment {
 
 /**
  * The answer of /health. A component with lag and no progress for longer than `stalledAfterMs` (and what it holds by design)
- * adds a reason `stalled`, since its last progress.
+ * adds a reason `stalled`, since its last progress. It fails health unless the component says otherwise.
  */
 export function computeHealth(reasons: readonly Reason[], components: readonly Component[], now: Moment, stalledAfterMs: number): Health {
   const stalls = components.filter((each) => stalledForMs(each, now) > stalledAfterMs + (each.holdsMs ?? 0)).map((each) => stall(each, now));
   const all = [
     ...reasons.filter((reason) => reason.severity === "failing"),
-    ...stalls,
+    ...stalls.toSorted((a, b) => Number(b.severity === "failing") - Number(a.severity === "failing")),
     ...reasons.filter((reason) => reason.severity === "degraded"),
   ];
   const failing = all.some((reason) => reason.severity === "failing");
@@ -58,7 +60,7 @@ function stall(component: Component, now: Moment): Reason {
     message: `no progress for ${Math.floor(forMs / 1000)} s with ${component.lag} bytes waiting`,
     hint: "look at the other reasons and at the last fault of this component in /status; what waits is kept",
     since,
-    severity: "failing",
+    severity: component.severity ?? "failing",
   };
 }
 
@@ -73,11 +75,11 @@ export class ProgressWatch {
    * What is known of `component` now: its `lag` in bytes, and a `position` that changes whenever it gets something done
    * (bytes read, sequence delivered).
    */
-  look(component: string, lag: number, position: number, monotonicMs: number, holdsMs = 0): void {
+  look(component: string, lag: number, position: number, monotonicMs: number, holdsMs = 0, severity: Severity = "failing"): void {
     const before = this.#seen.get(component);
     const moved = before === undefined || before.position !== position || before.component.lag === 0 || lag === 0;
     const lastProgressMonotonicMs = moved ? monotonicMs : before.component.lastProgressMonotonicMs;
-    this.#seen.set(component, { component: { component, lag, lastProgressMonotonicMs, holdsMs }, position });
+    this.#seen.set(component, { component: { component, lag, lastProgressMonotonicMs, holdsMs, severity }, position });
   }
 
   /** A component that is no more. */

@@ -77,7 +77,7 @@ export const commonKeys = (defaults: BatchDefaults) => ({
     v.pipe(
       v.boolean("must be true or false"),
       v.description(
-        "A sink with `false` loses its oldest records, counted, instead of filling the spool: beyond `hold_bytes`, or once the spool is full.",
+        "A sink with `false` loses its oldest records, counted, instead of filling the spool: beyond `hold_bytes`, or once the spool is full. It degrades health and never fails it, and `run --once` does not wait for it longer than `drain_timeout` without progress.",
       ),
     ),
     true,
