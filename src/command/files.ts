@@ -45,11 +45,12 @@ function countsText({ files_total = 0, file_states = {} }: FullSourceStatus): st
   return `${plural(files_total, "file")}${states.length === 0 ? "" : `: ${states.join(", ")}`}`;
 }
 
-function leftText({ backlog }: FullSourceStatus): string {
-  if (backlog === undefined) return "";
+function leftText({ backlog, deleted_bytes = 0 }: FullSourceStatus): string {
+  const held = deleted_bytes === 0 ? "" : `; ${humanBytes(deleted_bytes)} of deleted files held open`;
+  if (backlog === undefined) return held;
   const { bytes_left, bytes_per_second, seconds_left } = backlog;
   const end = seconds_left === undefined ? "" : `, about ${humanDuration(seconds_left * 1000)}`;
-  return `; ${humanBytes(bytes_left)} left, ${humanBytes(bytes_per_second)}/s${end}`;
+  return `; ${humanBytes(bytes_left)} left, ${humanBytes(bytes_per_second)}/s${end}${held}`;
 }
 
 function tableText(files: readonly FileStatus[], nowMs: number): string {

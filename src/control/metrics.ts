@@ -83,8 +83,15 @@ function sourceMetrics(registry: Registry): (sources: Status["sources"]) => void
     "source",
   ]);
   const droppedBytes = counter(registry, "logferry_source_dropped_bytes_total", "Their bytes, as NDJSON.", ["source"]);
+  const deleted = gauge(registry, "logferry_source_deleted_bytes", "What deleted files hold on disk since they are still read.", ["source"]);
+  const lost = counter(registry, "logferry_source_deleted_lost_bytes_total", "Bytes of deleted files given up unread for deleted_bytes_max.", [
+    "source",
+  ]);
   return (sources) => {
     const all = Object.entries(sources);
+    const files = all.filter(([, status]) => status.files_total !== undefined);
+    deleted(files.map(([source, status]) => [{ source }, status.deleted_bytes ?? 0]));
+    lost(files.map(([source, status]) => [{ source }, status.deleted_lost_bytes ?? 0]));
     lag(all.map(([source, status]) => [{ source }, status.lag_bytes]));
     last(all.flatMap(([source, status]) => secondsOf({ source }, status.last_record_time)));
     faults(all.map(([source, status]) => [{ source }, status.faults]));

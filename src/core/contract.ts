@@ -75,6 +75,9 @@ export interface SourceStatus {
   files?: FileStatus[];
   files_total?: number;
   file_states?: Partial<Record<FileState, number>>;
+  /** What deleted files hold on disk since they are still read, and what was given up unread for `deleted_bytes_max`. */
+  deleted_bytes?: number;
+  deleted_lost_bytes?: number;
   /** Where a source that serves is reached. */
   listen?: string;
   /** A source that asks a server: everything before it is there (RFC 3339), whether its live connection is up, what it asked, what it knows it lost. */

@@ -19,6 +19,7 @@ import { Descriptors } from "./descriptors.ts";
 import { judge, readAt, readHead, type Candidate } from "./examine.ts";
 import { truncated, unreadable } from "./faults.ts";
 import { inodeKey, type Found } from "./found.ts";
+import { generationBefore, markRotated } from "./generations.ts";
 import { rotatedFrom, stemOf, tailBytesMax, type Verdict } from "./identity.ts";
 import { positionToJson, type Position } from "./position.ts";
 import { Tracked, unreadPosition } from "./tracked.ts";
@@ -89,7 +90,7 @@ export class Catalog {
     if (this.#first || missing.length > 0)
       await this.#renamedAway(missing.length > 0 && !this.#first ? new Set(missing.map((file) => file.id)) : undefined);
     await this.#newcomers(rest, found);
-    this.#markRotated(found);
+    markRotated(this.files.values(), found);
     this.#expire();
     for (const key of this.#watched.keys()) if (!found.has(key)) this.#watched.delete(key);
     for (const file of this.files.values()) if (file.fault !== undefined) this.#options.report(file.fault, file.path);
@@ -100,7 +101,7 @@ export class Catalog {
   /** Opens `file` if that can be done now; false when it cannot. A file that turns out to be another one is lost. */
   async open(file: Tracked): Promise<boolean> {
     if (file.handle !== undefined) return true;
-    if (!this.#descriptors.makeRoom(this.files.values())) return false;
+    if (!this.#descriptors.makeRoom()) return false;
     try {
       const candidate = await this.#descriptors.candidate(file.path, file.target);
       const verdict = candidate === undefined ? undefined : await judge(candidate, file.position(), undefined);
@@ -126,11 +127,11 @@ export class Catalog {
     const unread = Math.max(file.bytes, file.readEnd) - file.readOffset;
     if (unread > 0) this.#options.context.board.count(this.#component, truncated(path, unread));
     this.#options.context.log.info("file was cut", { component: this.#component, path, read: file.readOffset });
+    if (stat === undefined || handle === undefined) return this.lose(file, "gone");
     file.handle = undefined;
     this.lose(file, "gone");
-    if (stat === undefined || handle === undefined) return;
     const anew = this.#track(this.#newId(), unreadPosition(path, stat), { path, target, stat });
-    anew.handle = handle;
+    this.#descriptors.move(file, anew, handle);
     anew.state = state;
     this.#options.enqueue(anew);
   }
@@ -174,7 +175,7 @@ export class Catalog {
   async #meet(file: Tracked, seen: Found): Promise<void> {
     file.path = seen.path;
     file.target = seen.target;
-    if (file.state === "rotated") file.state = "live"; // until #markRotated says otherwise
+    if (file.state === "rotated") file.state = "live"; // until markRotated says otherwise
     if (seen.stat.bytes === file.bytes && seen.stat.modifiedMs === file.modifiedMs && file.fault === undefined) return;
     // An open file is looked at by its descriptor, which is fresher than this look.
     if (file.handle !== undefined) file.lookAt = 0;
@@ -229,7 +230,7 @@ export class Catalog {
     this.#options.commit(delta);
   }
 
-  /** Files no known position has the inode of: copies, or new. The oldest first, so that generations are read in order. */
+  /** Files no known position has the inode of: copies, or new. The oldest first, so that generations are read in order, unless the newest are wanted. */
   async #newcomers(unknown: readonly Found[], found: ReadonlyMap<string, Found>): Promise<void> {
     if (unknown.length === 0) return;
     const { config, context } = this.#options;
@@ -241,13 +242,15 @@ export class Catalog {
     };
     const families = Map.groupBy(this.files.values(), (file) => rotatedFrom(file.name));
     const ordered = unknown.toSorted((a, b) => a.stat.modifiedMs - b.stat.modifiedMs || b.path.localeCompare(a.path, "en", { numeric: true }));
+    const newest = config.order === "newest_first";
+    if (newest) ordered.reverse();
     for (const seen of ordered) {
       if (config.ignore_older !== undefined && now - seen.stat.modifiedMs > config.ignore_older) continue;
       if (await this.#isCopy(seen, kin)) continue;
       const file = this.#track(this.#newId(), unreadPosition(seen.path, seen.stat), seen);
       const base = rotatedFrom(file.path);
       const family = families.get(base) ?? [];
-      if (live.has(base)) this.#order(file, family);
+      if (!newest && live.has(base)) this.#order(file, family);
       families.set(base, [...family, file]);
       if (this.#options.fromEnd && this.#first) await this.#startAtEnd(file);
       else if ((await this.open(file)) || file.fault === undefined) this.#options.enqueue(file);
@@ -342,27 +345,15 @@ export class Catalog {
     return file;
   }
 
-  /** The generation before it has to be read to its end first. What bears the live name is the newest of its family. */
+  /** The generation before it has to be read to its end first. */
   #order(file: Tracked, family: readonly Tracked[]): void {
-    const newest = file.path === rotatedFrom(file.path);
-    for (const other of family) {
-      const older = newest || (other.path !== rotatedFrom(other.path) && other.modifiedMs <= file.modifiedMs);
-      if (older && this.files.has(other.id) && (file.after === undefined || file.after.modifiedMs <= other.modifiedMs)) file.after = other;
-    }
+    file.after = generationBefore(
+      file,
+      family.filter((other) => this.files.has(other.id)),
+    );
     if (file.after === undefined) return;
     file.after.drained = false;
     this.#options.enqueue(file.after);
-  }
-
-  /** A name such as `app.log.1` beside `app.log` is a rotated one, also after a restart that did not see it renamed. */
-  #markRotated(found: ReadonlyMap<string, Found>): void {
-    const live = new Set([...found.values()].map((seen) => seen.path));
-    for (const file of this.files.values()) {
-      if (file.state !== "live") continue;
-      const base = rotatedFrom(file.path);
-      const renamed = file.path !== file.name && (base !== file.path || live.has(file.name));
-      if (renamed || (base !== file.path && live.has(base))) file.state = "rotated";
-    }
   }
 
   #expire(): void {

@@ -59,6 +59,22 @@ const entries = v.strictObject({
     v.pipe(count(1, 100_000), v.description("Files held open at most. Only one that is read to its end is closed for another.")),
     512,
   ),
+  deleted_bytes_max: v.optional(
+    v.pipe(
+      size(),
+      v.description(
+        "What deleted files that are still read may hold on disk. Beyond it the one deleted first is given up as soon as it makes no progress, and what was not read is counted.",
+      ),
+    ),
+    2 ** 30,
+  ),
+  order: v.optional(
+    v.pipe(
+      v.picklist(["oldest_first", "newest_first"], "must be oldest_first or newest_first"),
+      v.description("Which files of a backlog are read first. Files that keep up are always read at once."),
+    ),
+    "oldest_first",
+  ),
   empty_lines: v.optional(
     v.pipe(v.picklist(["keep", "skip"], "must be keep or skip"), v.description("Whether a line with nothing in it makes a record.")),
     "keep",

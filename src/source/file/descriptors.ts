@@ -10,7 +10,7 @@ export class Descriptors {
   readonly #disk: Disk;
   readonly #max: number;
   readonly #report: (fault: Fault, detail: string) => void;
-  #open = 0;
+  readonly #open = new Set<Tracked>();
 
   constructor(disk: Disk, max: number, report: (fault: Fault, detail: string) => void) {
     this.#disk = disk;
@@ -19,7 +19,7 @@ export class Descriptors {
   }
 
   get hasRoom(): boolean {
-    return this.#open < this.#max;
+    return this.#open.size < this.#max;
   }
 
   /**
@@ -50,23 +50,30 @@ export class Descriptors {
     file.handle = candidate.handle;
     file.lookAt = 0;
     candidate.kept = true;
-    this.#open++;
+    this.#open.add(file);
+  }
+
+  /** `handle`, which was `from`'s, is `to`'s. */
+  move(from: Tracked, to: Tracked, handle: DiskFile): void {
+    this.#open.delete(from);
+    this.#open.add(to);
+    to.handle = handle;
   }
 
   close(file: Tracked): void {
     const { handle } = file;
     if (handle === undefined) return;
     file.handle = undefined;
-    this.#open--;
+    this.#open.delete(file);
     void handle.close().catch(() => {}); // a descriptor that was only read from has nothing left to fail
   }
 
   /** Makes sure one more may be opened, by closing the one least recently grown; false when all have something to read. */
-  makeRoom(files: Iterable<Tracked>): boolean {
+  makeRoom(): boolean {
     if (this.hasRoom) return true;
     let oldest: Tracked | undefined;
-    for (const file of files) {
-      if (file.handle === undefined || file.queued || !file.drained || file.inFlight > 0 || file.readEnd < file.bytes) continue;
+    for (const file of this.#open) {
+      if (file.queued || !file.drained || file.inFlight > 0 || file.readEnd < file.bytes) continue;
       if (!file.skipping && file.durable.offset < file.readOffset) continue; // an event begun in it ends when it stays quiet
       if (file.state !== "live" && file.restBytes > 0) continue; // it could not be found again for its last line
       if (oldest === undefined || file.grewAt < oldest.grewAt) oldest = file;

@@ -57,3 +57,8 @@ export function truncated(path: string, bytes: number): Fault {
     hint,
   });
 }
+
+export function deletedUnread(path: string, bytes: number): Fault {
+  const hint = "it was deleted before it was read, and deleted files held more than deleted_bytes_max: keep rotated files longer, or raise it";
+  return new Fault({ code: "file_deleted_unread", retry: "later", message: `gave up ${path} with ${bytes} bytes not read yet`, hint });
+}

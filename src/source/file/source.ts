@@ -19,6 +19,7 @@ import { orAborted, type Signals } from "../../core/signals.ts";
 import { Catalog } from "./catalog.ts";
 import { check } from "./check.ts";
 import { schema, type FileConfig } from "./config.ts";
+import { Deleted } from "./deleted.ts";
 import { Events } from "./events.ts";
 import { Finder, type Found, type Globs } from "./found.ts";
 import { compile, compileExclude } from "./glob.ts";
@@ -27,7 +28,7 @@ import { lagOf, listFiles } from "./listing.ts";
 import { poll } from "./poll.ts";
 import { positionFromJson, type Position } from "./position.ts";
 import { Reader } from "./reader.ts";
-import type { Tracked } from "./tracked.ts";
+import { Turns } from "./turns.ts";
 
 export const file: SourceKind<FileConfig> = {
   type: "file",
@@ -61,7 +62,8 @@ class FileSource implements Source {
   readonly #events: Events;
   /** Files that events say were written to since the last poll. */
   readonly #told = new Set<string>();
-  readonly #queue: Tracked[] = [];
+  readonly #turns: Turns;
+  readonly #deleted: Deleted;
   #catalog: Catalog | undefined;
   #state: SourceStatus["state"] = "starting";
   #buffer: Uint8Array | undefined;
@@ -85,11 +87,16 @@ class FileSource implements Source {
     this.#context = context;
     this.#events = new Events(context.doors.disk, (path, kind) => this.#hint(path, kind));
     this.#finder = new Finder(context.doors.disk, globsOf(config), () => this.#now, context.once ? undefined : this.#events);
+    this.#turns = new Turns(config.order);
+    this.#deleted = new Deleted(config.deleted_bytes_max, context.board, `sources.${context.name}`);
     this.#ledger = new Ledger(context.board, `sources.${context.name}`, context.once, () => context.doors.clock.now());
   }
 
   async run(emit: Emit, signals: Signals): Promise<void> {
-    const reader = new Reader(this.#context, this.#config, emit, () => this.#wake());
+    const reader = new Reader(this.#context, this.#config, emit, () => {
+      this.#turns.settled();
+      this.#wake();
+    });
     const catalog = this.#openCatalog(reader);
     try {
       while (!signals.stop.aborted && !signals.kill.aborted && !reader.closed) {
@@ -98,7 +105,8 @@ class FileSource implements Source {
         await this.#look(catalog, reader, signals);
         if (this.#now >= this.#nextPoll) {
           this.#takeHints(catalog);
-          const due = await poll(catalog, reader, this.#config, this.#now, (tracked) => this.#enqueue(tracked));
+          const due = await poll(catalog, reader, this.#config, this.#now, (tracked) => this.#turns.enqueue(tracked));
+          this.#deleted.look(catalog, this.#now);
           this.#nextPoll = Math.max(due, this.#now + tickMs);
         }
         const progress = await this.#turn(catalog, reader, signals);
@@ -120,7 +128,14 @@ class FileSource implements Source {
   status(filesMax = filesShown): SourceStatus {
     const files = [...(this.#catalog?.files.values() ?? [])];
     const state = this.#state === "running" && files.length === 0 ? "waiting" : this.#state;
-    return { state, lag_bytes: lagOf(files), ...listFiles(files, this.#ledger.standing(), this.#ledger.unnamed, filesMax) };
+    const { heldBytes, lostBytes } = this.#deleted;
+    return {
+      state,
+      lag_bytes: lagOf(files),
+      ...listFiles(files, this.#ledger.standing(), this.#ledger.unnamed, filesMax),
+      deleted_bytes: heldBytes,
+      deleted_lost_bytes: lostBytes,
+    };
   }
 
   lagBytes(): number {
@@ -150,7 +165,7 @@ class FileSource implements Source {
       positions,
       commit: (delta) => reader.commit(delta),
       ended: (tracked) => reader.flush(tracked),
-      enqueue: (tracked) => this.#enqueue(tracked),
+      enqueue: (tracked) => this.#turns.enqueue(tracked),
       report: (fault, detail) => this.#ledger.report(fault, detail),
       fromEnd: first && this.#config.start === "end",
     });
@@ -215,26 +230,20 @@ class FileSource implements Source {
     if (this.#looking === undefined) this.#nextLook = Math.min(this.#nextLook, this.#soonest);
   }
 
-  #enqueue(tracked: Tracked): void {
-    if (tracked.queued) return;
-    tracked.queued = true;
-    this.#queue.push(tracked);
-  }
-
   /** Reads once from the next file that may be read. False when there is none, or no buffer for it yet. */
   async #turn(catalog: Catalog, reader: Reader, signals: Signals): Promise<boolean> {
-    const tracked = this.#next(catalog, reader);
+    const tracked = this.#turns.next(catalog.files, (each) => reader.mayRead(each));
     if (tracked === undefined) return false;
     const buffer = this.#takeBuffer(signals);
     if (buffer === undefined) {
-      this.#queue.unshift(tracked);
+      this.#turns.again(tracked);
       return false;
     }
     if (!(await catalog.open(tracked))) {
       this.#context.buffers.give(buffer);
-      if (tracked.fault === undefined && catalog.files.has(tracked.id)) this.#queue.push(tracked);
-      else this.#leave(tracked);
-      return false;
+      if (tracked.fault === undefined && catalog.files.has(tracked.id)) this.#turns.aside(tracked);
+      else this.#turns.leave(tracked);
+      return true;
     }
     const before = tracked.readOffset;
     const turn = await reader.turn(tracked, buffer);
@@ -244,28 +253,12 @@ class FileSource implements Source {
     if (turn === "cut") {
       await catalog.cut(tracked);
     } else if (turn === "wait" || (turn === "more" && tracked.readOffset < tracked.goal)) {
-      this.#queue.push(tracked);
+      this.#turns.again(tracked);
     } else {
-      this.#leave(tracked);
+      this.#turns.leave(tracked);
       if (turn === "failed") catalog.failed(tracked);
     }
     return turn !== "wait";
-  }
-
-  #leave(tracked: Tracked): void {
-    tracked.queued = false;
-    tracked.drained = true;
-  }
-
-  #next(catalog: Catalog, reader: Reader): Tracked | undefined {
-    for (let left = this.#queue.length; left > 0; left--) {
-      const tracked = this.#queue.shift();
-      if (tracked === undefined || !catalog.files.has(tracked.id)) continue;
-      if (tracked.after?.drained === true) tracked.after = undefined;
-      if (tracked.after === undefined && reader.mayRead(tracked)) return tracked;
-      this.#queue.push(tracked);
-    }
-    return undefined;
   }
 
   /** A buffer if there is one; else it is asked for, and the loop woken when it comes: looks go on while the spool is full. */
@@ -285,7 +278,7 @@ class FileSource implements Source {
 
   /** With `once`: takes last lines without an end, and says whether all there was is read. */
   async #finished(catalog: Catalog, reader: Reader): Promise<boolean> {
-    if (!this.#looked || this.#queue.length > 0) return false;
+    if (!this.#looked || this.#turns.size > 0) return false;
     for (const tracked of catalog.files.values()) {
       if (tracked.rejected) return false;
       if (tracked.restBytes === 0 || tracked.fault !== undefined || tracked.readOffset >= tracked.goal) continue;
@@ -294,7 +287,7 @@ class FileSource implements Source {
       if (turn === "wait") return false;
       if (turn === "cut") await catalog.cut(tracked);
     }
-    if (this.#queue.length > 0) return false;
+    if (this.#turns.size > 0) return false;
     for (const tracked of catalog.files.values()) reader.flush(tracked);
     return true;
   }
@@ -309,7 +302,7 @@ class FileSource implements Source {
     const asleep = new AbortController();
     this.#asleep = asleep;
     // A queue that cannot go on (its emits, the pool, an older generation) is woken by what it waits for, or else looked at again.
-    const due = this.#queue.length > 0 ? tickMs : Math.min(this.#nextPoll, this.#nextLook) - this.#now;
+    const due = this.#turns.size > 0 ? tickMs : Math.min(this.#nextPoll, this.#nextLook) - this.#now;
     const ms = this.#looking === undefined ? Math.max(due, 1) : Math.min(tickMs, Math.max(due, 1));
     await this.#context.doors.clock.sleep(ms, signals.stop, asleep.signal);
     this.#asleep = undefined;

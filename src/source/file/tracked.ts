@@ -42,6 +42,8 @@ export class Tracked {
   named = true;
   /** In the queue of files with something to read. */
   queued = false;
+  /** No descriptor was free for it. */
+  aside = false;
   /** Read to its end at least once since it was found, or not readable: who waits for it may go on. */
   drained = false;
   /** The older generation that has to be drained first. */

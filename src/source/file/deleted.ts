@@ -1,0 +1,77 @@
+/**
+ * The bound on what deleted files hold on disk because we still read them (`deleted_bytes_max`).
+ *
+ * A deleted file frees its space when the last descriptor is closed: a collector that cannot go on, since a sink is away, would fill
+ * the disk with files that nobody sees. Beyond the bound the one deleted first is given up, and what was not read of it is counted.
+ * A file that is being read comes to its end by itself and is left that time, as long as it moves and not longer than a minute.
+ */
+import type { Board } from "../../core/board.ts";
+import type { Catalog } from "./catalog.ts";
+import { deletedUnread } from "./faults.ts";
+import type { Tracked } from "./tracked.ts";
+
+/** A look costs a pass over all files. */
+const everyMs = 1000;
+/** A commit group at a slow disk, or a pause of the spool, is shorter than this. */
+const stillMs = 5000;
+const movingMsMax = 60_000;
+
+interface Seen {
+  readonly atMs: number;
+  offset: number;
+  movedMs: number;
+}
+
+export class Deleted {
+  /** What they hold now, and what was given up unread so far. */
+  heldBytes = 0;
+  lostBytes = 0;
+  readonly #bytesMax: number;
+  readonly #board: Board;
+  readonly #component: string;
+  readonly #seen = new WeakMap<Tracked, Seen>();
+  #nextMs = 0;
+
+  constructor(bytesMax: number, board: Board, component: string) {
+    this.#bytesMax = bytesMax;
+    this.#board = board;
+    this.#component = component;
+  }
+
+  /** `now`: monotonic milliseconds. */
+  look(catalog: Catalog, now: number): void {
+    if (now < this.#nextMs) return;
+    this.#nextMs = now + everyMs;
+    this.heldBytes = 0;
+    const held: Tracked[] = [];
+    for (const file of catalog.files.values()) {
+      if (file.state !== "deleted" || file.handle === undefined) continue;
+      this.heldBytes += file.bytes;
+      this.#note(file, now);
+      held.push(file);
+    }
+    if (this.heldBytes <= this.#bytesMax) return;
+    held.sort((a, b) => (this.#seen.get(a)?.atMs ?? now) - (this.#seen.get(b)?.atMs ?? now));
+    for (const file of held) {
+      const unread = Math.max(0, file.bytes - file.readOffset);
+      if (unread > 0 && this.#moves(file, now)) continue;
+      this.heldBytes -= file.bytes;
+      this.lostBytes += unread;
+      if (unread > 0) this.#board.count(this.#component, deletedUnread(file.path, unread));
+      catalog.lose(file, "deleted");
+      if (this.heldBytes <= this.#bytesMax) return;
+    }
+  }
+
+  #note(file: Tracked, now: number): void {
+    const { offset } = file.durable;
+    const seen = this.#seen.get(file);
+    if (seen === undefined) this.#seen.set(file, { atMs: now, offset, movedMs: now });
+    else if (seen.offset !== offset) Object.assign(seen, { offset, movedMs: now });
+  }
+
+  #moves(file: Tracked, now: number): boolean {
+    const seen = this.#seen.get(file);
+    return seen !== undefined && now - seen.movedMs < stillMs && now - seen.atMs < movingMsMax;
+  }
+}
