@@ -12,3 +12,10 @@ declare module "prom-client/lib/histogram.js" {
 declare module "prom-client/lib/registry.js" {
   export { Registry as default } from "prom-client";
 }
+
+declare module "snappyjs" {
+  /** One block in snappy's block format. */
+  export function compress(bytes: Uint8Array): Uint8Array;
+  /** Throws an Error when `bytes` are none, or come to more than `lengthMax`. */
+  export function uncompress(bytes: Uint8Array, lengthMax?: number): Uint8Array;
+}

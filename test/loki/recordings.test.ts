@@ -50,10 +50,10 @@ function lowered(headers: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
-/** The body as text; undefined when it was left out of the recording. */
-function bodyOf(body: unknown): string | undefined {
-  if (typeof body !== "object" || body === null) return typeof body === "string" ? body : "";
-  return "base64" in body ? Buffer.from(Bun.gunzipSync(Buffer.from(String(body.base64), "base64"))).toString() : undefined;
+/** The body as it was sent; undefined when it was left out of the recording. */
+function bodyOf(body: unknown): Uint8Array | undefined {
+  if (typeof body !== "object" || body === null) return Buffer.from(typeof body === "string" ? body : "");
+  return "base64" in body ? Buffer.from(String(body.base64), "base64") : undefined;
 }
 
 /** Answers are compared without what was measured, and streams in any order. */
@@ -110,11 +110,9 @@ class Replay {
     const sent = bodyOf(body);
     if (sent === undefined) return;
     const url = new URL(path, "http://loki");
-    // What does not come as JSON is nobody's business here.
-    if (url.pathname.endsWith("/push") && /snappy|mime|not supported|Skip|unmarshaler|number as time|context/.test(answer)) return;
     if (url.pathname.endsWith("/buildinfo")) return;
     const got = this.fake.answer(method, url, lowered(headers), sent);
-    const statusOnly = url.pathname.endsWith("/push") || url.pathname.endsWith("/labels");
+    const statusOnly = url.pathname.endsWith("/labels");
     this.answers.push({
       path,
       got: [got.status, statusOnly ? "" : essence(got.text)],
@@ -181,7 +179,7 @@ describe("the source has what the server stored, once", () => {
       for (const { at_ms, http, frame } of steps) {
         await clock.pass(Math.max(0, base + at_ms - clock.now()));
         const sent = bodyOf(http?.body);
-        if (http?.path.endsWith("/push") === true && sent?.startsWith('{"streams": [') === true)
+        if (http?.path.endsWith("/push") === true && sent !== undefined)
           fake.answer("POST", new URL(http.path, "http://loki"), lowered(http.headers), sent);
         // As it came from the real server, cut lines, dropped_entries and all: the fake knows these lines from here only.
         if (frame?.op === "text" && name === "tail-slow") replayFrame(fake, frame.text ?? "");

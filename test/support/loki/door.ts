@@ -11,10 +11,10 @@ export function lokiNetwork(fake: FakeLoki): Network & { slow: number } {
   const network = {
     /** Share of answers that take three seconds. */
     slow: 0,
-    async request({ url, method, headers, signal }: NetworkRequest): Promise<NetworkAnswer> {
+    async request({ url, method, headers, body, signal }: NetworkRequest): Promise<NetworkAnswer> {
       await clock.sleep(random.next() < network.slow ? slowMs : delayMs, signal);
       signal.throwIfAborted();
-      const { status, text, type } = fake.answer(method, new URL(url), lowered(headers));
+      const { status, text, type } = fake.answer(method, new URL(url), lowered(headers), body);
       const answered = new Headers({ "content-type": type, date: new Date(clock.now() + fake.faults.skewMs).toUTCString() });
       await clock.sleep(delayMs, signal);
       signal.throwIfAborted();

@@ -7,6 +7,7 @@ import { systemClock } from "../../../src/core/clock.ts";
 import type { Random } from "../../../src/core/random.ts";
 import { systemRandom } from "../../../src/core/random.ts";
 import { type CountQuery, type Labels, type LogQuery, parseCount, parseLog, QueryError } from "./logql.ts";
+import { streamsOf } from "./push.ts";
 import { type PushedStream, Store } from "./store.ts";
 import { FakeTail, goJson, sorted, type TailClient, valueOf } from "./tail.ts";
 
@@ -50,6 +51,13 @@ export interface Answer {
   readonly status: number;
   readonly text: string;
   readonly type: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A push by script: `before` it is stored an answer is given instead; `after` it, in the place of the one that it got. */
+export interface PushScript {
+  before?(streams: readonly PushedStream[], headers: Readonly<Record<string, string>>): Partial<Answer> | undefined;
+  after?(streams: readonly PushedStream[], headers: Readonly<Record<string, string>>): Partial<Answer> | undefined;
 }
 
 const hourNs = 3_600_000_000_000n;
@@ -79,6 +87,11 @@ export class FakeLoki {
   /** Of requests: path and query, and headers in lower case. */
   readonly asked: { path: string; headers: Readonly<Record<string, string>> }[] = [];
   answerBytes = 0;
+  /** Of every push that could be read. */
+  readonly pushes: { readonly streams: readonly PushedStream[]; readonly status: number; readonly bytes: number }[] = [];
+  script: PushScript = {};
+  /** A larger body is a 413. */
+  bodyBytesMax = 100 * 2 ** 20;
   /** Tenants are kept apart. */
   auth = true;
 
@@ -106,7 +119,7 @@ export class FakeLoki {
   }
 
   /** The answer to a request; headers have names in lower case. */
-  answer(method: string, url: URL, headers: Readonly<Record<string, string>>, body = ""): Answer {
+  answer(method: string, url: URL, headers: Readonly<Record<string, string>>, body: string | Uint8Array = ""): Answer {
     this.asked.push({ path: `${url.pathname}${url.search}`, headers });
     const answer = this.#route(method, url, headers, body);
     this.answerBytes += answer.text.length;
@@ -164,18 +177,17 @@ export class FakeLoki {
     return tenant.includes("|") ? plain(400, "multiple org IDs present") : undefined;
   }
 
-  #route(method: string, url: URL, headers: Readonly<Record<string, string>>, body: string): Answer {
+  #route(method: string, url: URL, headers: Readonly<Record<string, string>>, body: string | Uint8Array): Answer {
     const path = url.pathname.replace(/^.*\/loki\/api\/v1\//, "");
     if (url.pathname.endsWith("/ready")) return plain(200, "ready\n");
     if (path === url.pathname) return plain(404, "404 page not found\n");
     const refusal = this.#refusal(headers);
-    if (refusal !== undefined) return refusal;
+    if (refusal !== undefined) return path === "push" ? { ...refusal, text: `${refusal.text.trimEnd()}\n` } : refusal;
     const store = this.storeOf(headers["x-scope-orgid"] ?? "");
     if (this.faults.busy) return plain(429, "too many outstanding requests");
     if (this.random.next() < this.faults.broken) return plain(500, "context canceled");
     try {
-      if (path === "push" && method === "POST")
-        return { ...this.push((JSON.parse(body) as { streams: PushedStream[] }).streams, headers["x-scope-orgid"]), type: "text/plain" };
+      if (path === "push" && method === "POST") return this.#pushed(headers, typeof body === "string" ? Buffer.from(body) : body);
       if (path === "query_range") return this.#range(store, url.searchParams, headers);
       if (path === "series") return this.#series(store, url.searchParams);
       if (path === "labels") return json({ status: "success", data: labelsOf(store) });
@@ -185,6 +197,19 @@ export class FakeLoki {
       throw cause;
     }
     return plain(404, "404 page not found\n");
+  }
+
+  #pushed(headers: Readonly<Record<string, string>>, body: Uint8Array): Answer {
+    if (body.byteLength > this.bodyBytesMax)
+      return plain(413, `request body too large: ${body.byteLength} bytes, limit: ${this.bodyBytesMax} bytes\n`);
+    const streams = streamsOf(headers, body);
+    if ("refusal" in streams) return plain(400, streams.refusal);
+    const before = this.script.before?.(streams, headers);
+    const stored = before === undefined ? this.push(streams, headers["x-scope-orgid"]) : undefined;
+    const scripted = before ?? this.script.after?.(streams, headers);
+    const answer = { ...plain(stored?.status ?? 500, stored?.text ?? ""), ...scripted };
+    this.pushes.push({ streams, status: answer.status, bytes: body.byteLength });
+    return answer;
   }
 
   #range(store: Store, params: URLSearchParams, headers: Readonly<Record<string, string>>): Answer {

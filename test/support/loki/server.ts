@@ -24,9 +24,9 @@ export function serveLoki(fake: FakeLoki, tls?: { cert: string; key: string; ca?
       const url = new URL(request.url);
       const headers = Object.fromEntries(request.headers);
       if (url.pathname.endsWith("/loki/api/v1/tail") && headers["upgrade"] === "websocket") return upgrade(fake, self, request, url, headers);
-      const { status, text, type } = fake.answer(request.method, url, headers, await request.text());
+      const { status, text, type, headers: more } = fake.answer(request.method, url, headers, await request.bytes());
       const shown = fake.random.next() < fake.faults.cut ? text.slice(0, text.length / 2) : text;
-      return new Response(status === 204 ? null : shown, { status, headers: { "Content-Type": type } });
+      return new Response(status === 204 ? null : shown, { status, headers: { "Content-Type": type, ...more } });
     },
     websocket: {
       perMessageDeflate: false,

@@ -1,10 +1,8 @@
 /** What a Loki holds: streams of entries, pushed, found again by time. The rules of a push and their words are the recorded ones. */
 import type { Labels } from "./logql.ts";
+import { behindText, defaultRules, entryRefused, groupedText, labelsRefused, pairsOf, wholeRefused, type Late, type Rules } from "./rules.ts";
 
-/** A map's entries by name. */
-export function pairsOf(map: object): [string, unknown][] {
-  return Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : 1));
-}
+export { pairsOf } from "./rules.ts";
 
 export interface Stored {
   readonly ns: bigint;
@@ -31,36 +29,54 @@ export interface Arrived {
   readonly entries: Stored[];
 }
 
-const secondNs = 1_000_000_000n;
-const dayNs = 86_400n * secondNs;
-const lineBytesMax = 262_144;
-
 export class Store {
   readonly streams = new Map<string, Stream>();
+  readonly rules: Rules = { ...defaultRules };
 
   /** Takes a push; returns what arrived and the answer's status and text. */
   push(streams: readonly PushedStream[], nowNs: bigint): { arrived: Arrived[]; status: number; text: string } {
-    if (streams.length === 0) return { arrived: [], status: 422, text: "error at least one valid stream is required for ingestion\n" };
+    const wrong = wholeRefused(streams);
+    if (wrong !== undefined) return { arrived: [], ...wrong };
     const arrived: Arrived[] = [];
-    let refusal = "";
+    const refusals: string[] = [];
+    let behind = "";
     for (const { stream: labels, values } of streams) {
-      if (Object.keys(labels).length === 0) return { arrived, status: 400, text: "error at least one label pair is required per stream\n" };
-      const wrong = labelsRefused(labels);
-      if (wrong !== "") {
-        refusal ||= wrong;
+      if (values.length === 0) continue;
+      const why = labelsRefused(labels, this.rules);
+      if (why !== "") {
+        refusals.push(why);
         continue;
       }
-      const entries: Stored[] = [];
+      const valid: Stored[] = [];
       for (const [time, line, metadata = {}] of values) {
-        const entry = { ns: BigInt(time), line, metadata: renamed(metadata) };
-        const why = this.#refused(labels, entry, nowNs);
-        if (why === "") entries.push(entry);
-        else refusal ||= why;
+        const entry = { ns: BigInt(time), line, metadata };
+        const refused = entryRefused(labels, entry, this.rules, nowNs);
+        if (refused === "") valid.push({ ...entry, metadata: renamed(metadata) });
+        else refusals.push(refused);
       }
+      const { entries, late } = this.#inTime(labels, valid);
+      behind ||= behindText(labels, late, values.length);
       if (entries.length > 0) arrived.push({ labels, entries });
       for (const entry of entries) this.#insert(labels, entry);
     }
-    return refusal === "" ? { arrived, status: 204, text: "" } : { arrived, status: 400, text: refusal };
+    // What the ingesters say is told instead of what was said before them.
+    const text = behind || groupedText(refusals);
+    return text === "" ? { arrived, status: 204, text } : { arrived, status: 400, text: `${text}\n` };
+  }
+
+  /** Entries that are too far behind the newest of their stream, those before them in this push included. */
+  #inTime(labels: Labels, valid: readonly Stored[]): { entries: Stored[]; late: Late[] } {
+    const stream = this.streams.get(JSON.stringify(pairsOf(labels)));
+    let newest = stream?.newestNs;
+    const entries: Stored[] = [];
+    const late: Late[] = [];
+    for (const entry of valid) {
+      const oldest = newest === undefined ? entry.ns : newest - this.rules.behindNs;
+      if (entry.ns < oldest) late.push({ ns: entry.ns, oldest });
+      else entries.push(entry);
+      if (entry.ns >= oldest && (newest === undefined || entry.ns > newest)) newest = entry.ns;
+    }
+    return { entries, late };
   }
 
   /** Without the rules: an entry that was there all along. */
@@ -127,46 +143,11 @@ export class Store {
     if (entry.ns >= (stream.entries.at(-1)?.ns ?? 0n)) stream.entries.push(entry);
     else stream.entries.splice(lowerBound(stream.entries, entry.ns + 1n), 0, entry);
   }
-
-  #refused(labels: Labels, entry: Stored, nowNs: bigint): string {
-    const name = nameOf(labels);
-    const { ns, line } = entry;
-    if (line.length > lineBytesMax)
-      return `max entry size '${lineBytesMax}' bytes exceeded for stream '${name}' while adding an entry with length '${line.length}' bytes\n`;
-    if (ns < nowNs - 7n * dayNs)
-      return `entry for stream '${name}' has timestamp too old: ${seconds(ns)}, oldest acceptable timestamp is: ${seconds(nowNs - 7n * dayNs)}\n`;
-    if (ns > nowNs + 600n * secondNs) return `entry for stream '${name}' has timestamp too new: ${seconds(ns)}\n`;
-    const stream = this.streams.get(JSON.stringify(pairsOf(labels)));
-    const oldest = (stream?.newestNs ?? 0n) - 3600n * secondNs;
-    if (stream === undefined || ns >= oldest) return "";
-    return `entry with timestamp ${seconds(ns)} ignored, reason: 'entry too far behind, entry timestamp is: ${seconds(ns)}, oldest acceptable timestamp is: ${seconds(oldest)}',\nuser 't1', total ignored: 1 out of 1 for stream: ${name}\n`;
-  }
-}
-
-function labelsRefused(labels: Labels): string {
-  const names = Object.keys(labels).toSorted();
-  let at = 1;
-  for (const name of names) {
-    const wrong = name.search(/[^A-Za-z0-9_]/);
-    if (wrong >= 0) return `couldn't parse labels: 1:${at + wrong + 1}: parse error: unexpected character inside braces: '${name[wrong]}'\n`;
-    at += name.length;
-  }
-  return names.length > 15 ? `entry for stream '${nameOf(labels)}' has ${names.length} label names; limit 15\n` : "";
 }
 
 /** Names as Prometheus has them: what is not a letter, digit or underscore becomes one. */
 function renamed(metadata: Labels): Labels {
   return Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name.replace(/[^A-Za-z0-9_]/g, "_"), value]));
-}
-
-function nameOf(labels: Labels): string {
-  return `{${pairsOf(labels)
-    .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
-    .join(", ")}}`;
-}
-
-function seconds(ns: bigint): string {
-  return `${new Date(Number(ns / 1_000_000n)).toISOString().slice(0, 19)}Z`;
 }
 
 /** Index of the first entry at or after `ns`. */
