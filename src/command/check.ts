@@ -6,7 +6,8 @@
  */
 import type { CheckContext, Finding } from "../core/contract.ts";
 import { withDeadline } from "../core/deadline.ts";
-import { describe, excerpt, Fault } from "../core/fault.ts";
+import { describe, Fault } from "../core/fault.ts";
+import { visible } from "../core/shown.ts";
 import type { Config } from "../config/config.ts";
 import { load } from "../config/load.ts";
 import type { Mistake } from "../config/mistake.ts";
@@ -82,10 +83,10 @@ function answersText(config: Config, answers: readonly Answer[], options: CheckO
   const width = Math.max(...answers.map(({ path }) => path.join(".").length));
   const indent = " ".repeat(width + 4);
   const rows = answers.map(({ path, finding: { ok, what, code, message, hint } }) => {
-    const row = `${ok ? paint.good("✓") : paint.bad("✗")} ${path.join(".").padEnd(width)}  ${excerpt(what)}\n`;
+    const row = `${ok ? paint.good("✓") : paint.bad("✗")} ${path.join(".").padEnd(width)}  ${visible(what, 300)}\n`;
     if (ok) return row;
-    const reason = `${indent}${code ?? "check_failed"}: ${excerpt(message ?? "")}\n`;
-    return hint === undefined || hint === "" ? `${row}${reason}` : `${row}${reason}${indent}${paint.dim("→")} ${excerpt(hint)}\n`;
+    const reason = `${indent}${code ?? "check_failed"}: ${visible(message ?? "", 300)}\n`;
+    return hint === undefined || hint === "" ? `${row}${reason}` : `${row}${reason}${indent}${paint.dim("→")} ${visible(hint, 300)}\n`;
   });
   const failed = new Set(answers.filter(({ finding }) => !finding.ok).map(({ path }) => path.join(".")));
   const end = failed.size === 0 ? "all of them would work" : `${failed.size} of ${sources + sinks} would not work`;

@@ -25,7 +25,7 @@ function sourceText(name: string, source: FullSourceStatus, asked: number | unde
   const shown = wanted.slice(0, asked ?? filesMax);
   if (backlog === undefined && shown.length === 0) return "";
   const lines = [`${paint.bold(name)}: ${countsText(source)}${leftText(source)}\n`];
-  if (shown.length > 0) lines.push(tableText(shown, nowMs), ...faultLines(shown, nowMs, paint));
+  if (shown.length > 0) lines.push(tableText(shown, nowMs));
   const more = countOf(source, asked === undefined) - shown.length;
   if (more > 0) lines.push(paint.dim(`and ${humanCount(more)} more: logferry status --files all\n`));
   return lines.join("");
@@ -63,18 +63,4 @@ function tableText(files: readonly FileStatus[], nowMs: number): string {
     humanAgo(last_read_time, nowMs),
   ]);
   return table(["FILE", "STATE", "LAG", "OFFSET", "SIZE", "LAST READ"], rows, ["left", "left", "right", "right", "right", "right"]);
-}
-
-/** Of each code once: why, and what to do. */
-function faultLines(files: readonly FileStatus[], nowMs: number, paint: Paint): string[] {
-  const lines: string[] = [];
-  const told = new Set<string>();
-  for (const { state, last_fault } of files) {
-    if (last_fault === undefined || (state !== "unreadable" && state !== "refused") || told.has(last_fault.code)) continue;
-    told.add(last_fault.code);
-    const age = humanDuration(nowMs - Date.parse(last_fault.time));
-    lines.push(`${paint.bad("✗")} ${visible(last_fault.message, 300)} ${paint.dim(`(${last_fault.code}, ${age} ago)`)}\n`);
-    if (last_fault.hint !== "") lines.push(`  ${paint.dim("→")} ${visible(last_fault.hint, 300)}\n`);
-  }
-  return lines;
 }

@@ -154,7 +154,6 @@ test("files that are behind or not read are listed, what is in their names does 
     expect(out).toContain("app: 2,002 files: 2,001 idle, 1 reading, 1 refused; 1.0 GiB left, 85 MiB/s, about 13s\n");
     expect(out).toMatch(/^\/logs\/a\\n\\x1b\[31mred\\u202e\.log +refused +0 B +0 +0 +never$/m);
     expect(out).toMatch(/^\/logs\/x+…x+\/app\.log +reading +1\.0 GiB +1,000 +1,073,742,824 +1m( \ds)? ago$/m);
-    expect(out).toMatch(/^✗ a pipe \(file_not_regular, 1m.* ago\)\n  → leave it out$/m);
     expect(out).not.toContain("quiet.log");
     const io = testIo();
     await run({ config: `${dir.path}/l.yaml`, files: Number.POSITIVE_INFINITY }, io);

@@ -1,5 +1,5 @@
 /** `/status` and `/health` as a page of text: the state and its reasons first, then a row for each source and sink, then the spool. */
-import { excerpt } from "../core/fault.ts";
+import { visible } from "../core/shown.ts";
 import type { Health, Status } from "../core/view.ts";
 import { filesText } from "./files.ts";
 import { humanAgo, humanBytes, humanCount, humanDuration, plural } from "./human.ts";
@@ -27,8 +27,8 @@ function reasonsText({ reasons }: Health, nowMs: number, paint: Paint): string {
   return reasons
     .map(({ component, code, message, hint, since }) => {
       const age = humanDuration(nowMs - Date.parse(since));
-      const row = `${paint.bad("✗")} ${component}: ${excerpt(message)} ${paint.dim(`(${code}, for ${age})`)}\n`;
-      return hint === "" ? row : `${row}  ${paint.dim("→")} ${excerpt(hint)}\n`;
+      const row = `${paint.bad("✗")} ${component}: ${visible(message, 300)} ${paint.dim(`(${code}, for ${age})`)}\n`;
+      return hint === "" ? row : `${row}  ${paint.dim("→")} ${visible(hint, 300)}\n`;
     })
     .join("");
 }

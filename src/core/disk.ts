@@ -2,6 +2,8 @@
  * Door to the disk. Everything durable goes through it, so that the simulation can forget, tear, fill up and fail.
  *
  * All calls reject with the system's error (`code` as in errno(3)); whoever calls says what it was doing.
+ * Names need not be UTF-8: a byte that is not part of a character stands in a path as the lone surrogate U+DC00 + byte, and leads
+ * back to the file (PEP 383 has the scheme). Such a path is made well-formed before it is shown.
  * Reads and writes run off the main thread.
  */
 import { constants, watch, type Stats } from "node:fs";
@@ -29,6 +31,8 @@ export interface DiskFile extends AsyncDisposable {
   datasync(): Promise<void>;
   truncate(bytes: number): Promise<void>;
   stat(): Promise<FileStat>;
+  /** Where what is open lies, by the kernel's word and whatever its name leads to by now. Undefined where there is no such word. */
+  place?(): Promise<string | undefined>;
   close(): Promise<void>;
 }
 
@@ -83,18 +87,22 @@ const flags: Record<OpenMode, number> = {
 
 export const systemDisk: Disk = {
   async open(path, mode, permissions = 0o640) {
-    return new SystemFile(path, await fs.open(path, flags[mode], permissions));
+    return new SystemFile(path, await fs.open(native(path), flags[mode], permissions));
   },
-  list: (path) => fs.readdir(path),
+  async list(path) {
+    const names = await fs.readdir(native(path));
+    // What is no character has become U+FFFD: asked again, since these names would lead nowhere.
+    return names.some((name) => name.includes("\ufffd")) ? (await fs.readdir(native(path), { encoding: "buffer" })).map(fromNative) : names;
+  },
   async stat(path, follow = true) {
     try {
-      return toStat(follow ? await fs.stat(path) : await fs.lstat(path));
+      return toStat(follow ? await fs.stat(native(path)) : await fs.lstat(native(path)));
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw cause;
     }
   },
-  realpath: (path) => fs.realpath(path),
+  realpath: async (path) => (path.isWellFormed() ? fs.realpath(path) : fromNative(await fs.realpath(native(path), { encoding: "buffer" }))),
   async makeDirectory(path, permissions = 0o750) {
     await fs.mkdir(path, { recursive: true, mode: permissions });
   },
@@ -159,6 +167,10 @@ class SystemFile implements DiskFile {
     return toStat(await this.#handle.stat());
   }
 
+  async place(): Promise<string | undefined> {
+    return process.platform === "linux" ? fs.readlink(`/proc/self/fd/${this.#handle.fd}`).catch(() => undefined) : undefined;
+  }
+
   close(): Promise<void> {
     return this.#handle.close();
   }
@@ -166,6 +178,29 @@ class SystemFile implements DiskFile {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** A path as the system takes it. */
+function native(path: string): string | Buffer {
+  if (path.isWellFormed()) return path;
+  const parts = path.split(/([\udc80-\udcff])/u);
+  return Buffer.concat(parts.map((part) => (/^[\udc80-\udcff]$/u.test(part) ? Buffer.of(part.charCodeAt(0) & 0xff) : Buffer.from(part))));
+}
+
+/** A name as the system has it, character by character; what is none, byte by byte. */
+function fromNative(name: Buffer): string {
+  const text = name.toString("utf8");
+  if (!text.includes("\ufffd")) return text;
+  let path = "";
+  for (let at = 0; at < name.byteLength;) {
+    const first = name[at] ?? 0;
+    const length = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    const char = name.toString("utf8", at, at + length);
+    const whole = char.length > 0 && Buffer.byteLength(char) === length && Buffer.compare(Buffer.from(char), name.subarray(at, at + length)) === 0;
+    path += whole ? char : String.fromCharCode(0xdc00 + first);
+    at += whole ? length : 1;
+  }
+  return path;
 }
 
 /** What is left of `parts` after their first `count` bytes. */

@@ -39,7 +39,7 @@ export class Fault extends Error {
 
   constructor(detail: FaultDetail) {
     const cause = detail.cause === undefined ? "" : `: ${describe(detail.cause)}`;
-    super(`${detail.message}${cause}`, detail.cause === undefined ? undefined : { cause: detail.cause });
+    super(`${detail.message}${cause}`.toWellFormed(), detail.cause === undefined ? undefined : { cause: detail.cause });
     this.code = detail.code;
     this.retry = detail.retry;
     this.hint = detail.hint;
@@ -85,8 +85,11 @@ const errnoWords: Record<string, string> = {
   ECONNRESET: "connection was cut by the other side",
   EDQUOT: "disk quota exceeded",
   EIO: "input/output error",
+  ELOOP: "too many levels of symbolic links",
+  ESTALE: "stale file handle",
   EISDIR: "is a directory",
   EMFILE: "too many open files",
+  ENAMETOOLONG: "the name is too long",
   ENOENT: "no such file or directory",
   ENOSPC: "no space left on device",
   ENOTDIR: "not a directory",

@@ -1,4 +1,5 @@
 /** A folder of a test's own, gone when the test is over: `await using dir = await scratch();` */
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,9 +10,12 @@ export interface Scratch extends AsyncDisposable {
   join(...names: string[]): string;
 }
 
-/** Makes a new, empty folder below the system's temporary one. */
-export async function scratch(): Promise<Scratch> {
-  const path = await mkdtemp(join(tmpdir(), "logferry-test-"));
+/** Where a file system in memory lies as a rule; the temporary folder where there is none. */
+export const memoryRoot = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
+/** Makes a new, empty folder below the system's temporary one, or below `root`. */
+export async function scratch(root = tmpdir()): Promise<Scratch> {
+  const path = await mkdtemp(join(root, "logferry-test-"));
   return {
     path,
     join: (...names) => join(path, ...names),

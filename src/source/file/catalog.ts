@@ -39,6 +39,8 @@ export interface CatalogOptions {
   /** There may be something to read in it. */
   readonly enqueue: (file: Tracked) => void;
   readonly report: (fault: Fault, detail: string) => void;
+  /** Whether what really lies at a place may be read. */
+  readonly allows: (place: string) => boolean;
   /** Very first start with `start: end`: what is there now is taken as read. */
   readonly fromEnd: boolean;
 }
@@ -63,7 +65,7 @@ export class Catalog {
 
   constructor(options: CatalogOptions) {
     this.#options = options;
-    this.#descriptors = new Descriptors(options.context.doors.disk, options.config.open_files_max, options.report);
+    this.#descriptors = new Descriptors(options.context.doors.disk, options.config.open_files_max, options.allows, options.report);
     this.#lost = new Map(options.positions);
   }
 
@@ -103,7 +105,7 @@ export class Catalog {
     if (file.handle !== undefined) return true;
     if (!this.#descriptors.makeRoom()) return false;
     try {
-      const candidate = await this.#descriptors.candidate(file.path, file.target);
+      const candidate = await this.#descriptors.candidate(file.path, file.target, file.readOffset === 0);
       const verdict = candidate === undefined ? undefined : await judge(candidate, file.position(), undefined);
       if (candidate === undefined || verdict?.verdict !== "same") {
         await candidate?.handle.close();
@@ -196,7 +198,8 @@ export class Catalog {
   /** Goes on with the first of `known` that `seen` is, the freshest first. */
   async #takeUp(seen: Found, known: readonly (readonly [string, Position])[]): Promise<Tracked | "another" | "moved"> {
     const ordered = known.toSorted(([, a], [, b]) => (b.forget ?? Infinity) - (a.forget ?? Infinity) || b.offset - a.offset);
-    return this.#withCandidate(seen, async (candidate) => {
+    const strange = known.some(([, position]) => position.offset === 0);
+    return this.#withCandidate(seen, strange, async (candidate) => {
       for (const [id, position] of ordered) {
         const { verdict } = await judge(candidate, position, undefined);
         if (verdict === "same") return this.#adopt(id, position, seen, candidate);
@@ -267,7 +270,7 @@ export class Catalog {
     const lost = (kin.lost.get(stem) ?? []).filter(([id, position]) => position.offset > 0 && this.#lost.has(id));
     const standing = (kin.standing.get(stem) ?? []).filter((file) => file.readOffset > 0 && this.files.has(file.id));
     if (lost.length === 0 && standing.length === 0) return false;
-    const owner = await this.#withCandidate(seen, async (candidate) => {
+    const owner = await this.#withCandidate(seen, true, async (candidate) => {
       for (const [id, position] of lost.toSorted(([, a], [, b]) => b.offset - a.offset)) {
         if ((await judge(candidate, position, undefined)).verdict === "copy") return this.#adopt(id, position, seen, candidate);
       }
@@ -371,10 +374,10 @@ export class Catalog {
    * Opens `seen`, lets `use` judge it, and closes it again unless it was attached to a file. `moved`: it could not be opened, or
    * its name has gone over to another file since the look; then nothing is known of it, not even that it is new.
    */
-  async #withCandidate<T>(seen: Found, use: (candidate: Candidate) => Promise<T>): Promise<T | "moved"> {
+  async #withCandidate<T>(seen: Found, strange: boolean, use: (candidate: Candidate) => Promise<T>): Promise<T | "moved"> {
     let candidate: Candidate | undefined;
     try {
-      candidate = await this.#descriptors.candidate(seen.path, seen.target, seen.stat);
+      candidate = await this.#descriptors.candidate(seen.path, seen.target, strange, seen.stat);
       return candidate === undefined ? "moved" : await use(candidate);
     } catch (cause) {
       this.#options.report(unreadable("open", seen.path, cause), seen.path);

@@ -1,25 +1,39 @@
 /** `check` for the file source: does every pattern match something, and may this user read it? */
 import type { CheckContext, Finding } from "../../core/contract.ts";
 import { Fault } from "../../core/fault.ts";
+import { Descriptors } from "./descriptors.ts";
 import { unreadable } from "./faults.ts";
-import { findFiles, type Globs } from "./found.ts";
+import { Finder, type Globs } from "./found.ts";
+
+/** Of one code: who sees that many knows what is wrong. */
+const namedMax = 20;
 
 /** One finding for each thing that is wrong, or one that says how many files can be read. */
 export async function check(globs: Globs, context: CheckContext): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const report = (fault: Fault): void => {
-    findings.push({ ok: false, what: "read the files of include", code: fault.code, message: fault.message, hint: fault.hint ?? "" });
+  const counts = new Map<string, number>();
+  const add = (code: string, message: string, hint: string): void =>
+    void findings.push({ ok: false, what: "read the files of include", code, message, hint });
+  const report = ({ code, message, hint = "" }: Fault): void => {
+    const count = (counts.get(code) ?? 0) + 1;
+    counts.set(code, count);
+    if (count <= namedMax) add(code, message, hint);
   };
-  const found = await findFiles(context.doors.disk, globs, report);
+  const finder = new Finder(context.doors.disk, globs, () => 0);
+  const found = await finder.find(report);
+  const descriptors = new Descriptors(context.doors.disk, 1, (place) => finder.allows(place), report);
   let readable = 0;
-  for (const { path, target } of found.values()) {
+  for (const { path, target, stat } of found.values()) {
     try {
-      await using handle = await context.doors.disk.open(target, "nofollow");
-      await handle.read(new Uint8Array(1), 0);
-      readable++;
+      const candidate = await descriptors.candidate(path, target, true, stat);
+      if (candidate !== undefined) readable++;
+      await candidate?.handle.close();
     } catch (cause) {
       report(unreadable("open", path, cause));
     }
+  }
+  for (const [code, count] of counts) {
+    if (count > namedMax) add(code, `and ${count - namedMax} more like them`, "look what fills the folder, or leave it out with exclude");
   }
   if (readable > 0) findings.unshift({ ok: true, what: `read ${readable} ${readable === 1 ? "file" : "files"}` });
   return findings;

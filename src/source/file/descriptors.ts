@@ -2,7 +2,7 @@
 import type { Disk, DiskFile, FileStat } from "../../core/disk.ts";
 import { errnoOf, type Fault } from "../../core/fault.ts";
 import { readHead, type Candidate } from "./examine.ts";
-import { notRegular } from "./faults.ts";
+import { notRegular, symlinkRefused } from "./faults.ts";
 import { inodeKey } from "./found.ts";
 import type { Tracked } from "./tracked.ts";
 
@@ -10,11 +10,14 @@ export class Descriptors {
   readonly #disk: Disk;
   readonly #max: number;
   readonly #report: (fault: Fault, detail: string) => void;
+  readonly #allows: (place: string) => boolean;
   readonly #open = new Set<Tracked>();
 
-  constructor(disk: Disk, max: number, report: (fault: Fault, detail: string) => void) {
+  /** `allows`: whether what really lies at a place may be read. */
+  constructor(disk: Disk, max: number, allows: (place: string) => boolean, report: (fault: Fault, detail: string) => void) {
     this.#disk = disk;
     this.#max = max;
+    this.#allows = allows;
     this.#report = report;
   }
 
@@ -24,18 +27,21 @@ export class Descriptors {
 
   /**
    * Opens `target` without following a symlink or waiting for a FIFO, and looks at what was opened. Undefined when there is
-   * nothing any more, no regular file, or another one than was `seen`. Rejects with the system's error.
+   * nothing any more, no regular file, another one than was `seen`, or `strange`: one that is not known by what was read of it, and
+   * lies where a folder on its path was swapped for a symlink since the look. Rejects with the system's error.
    */
-  async candidate(path: string, target: string, seen?: FileStat): Promise<Candidate | undefined> {
+  async candidate(path: string, target: string, strange: boolean, seen?: FileStat): Promise<Candidate | undefined> {
     let handle: DiskFile | undefined;
     try {
       handle = await this.#disk.open(target, "nofollow");
       const stat = await handle.stat();
-      if (stat.kind === "file" && (seen === undefined || inodeKey(stat) === inodeKey(seen))) {
+      const place = strange ? ((await handle.place?.()) ?? (await this.#disk.realpath(target))) : undefined;
+      if (stat.kind !== "file") this.#report(notRegular(path, stat.kind), path);
+      else if (place !== undefined && !this.#allows(place)) this.#report(symlinkRefused(path, place), path);
+      else if (seen === undefined || inodeKey(stat) === inodeKey(seen)) {
         const { device, inode, bytes } = stat;
         return { path, device, inode, bytes, handle, head: await readHead(handle), kept: false };
       }
-      if (stat.kind !== "file") this.#report(notRegular(path, stat.kind), path);
     } catch (cause) {
       await handle?.close();
       // Between listing and opening it may go, or be swapped for a symlink: the next look sees what there is.

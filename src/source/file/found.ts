@@ -4,13 +4,14 @@
  * A look asks only for what can have changed: names by their folder's time (folders.ts), quiet files in turns, and rarely where
  * file system events tell of them (events.ts).
  *
- * Only regular files come out, each once, however many patterns, symlinks and hard links lead to it. A symlink counts when
- * its target lies below the folder some pattern begins with, or below one of `symlink_roots`: who may write into a log
- * folder must not be able to ship /etc/shadow by it.
+ * Only regular files come out, each once, however many patterns, symlinks and hard links lead to it. A symlink, to a file or to a
+ * folder on the way to it, counts when it leads below the folder some pattern begins with, or below one of `symlink_roots`: who may
+ * write into a log folder must not be able to ship /etc/shadow by it. What changes between this look and the opening is held
+ * against the same roots once more (descriptors.ts).
  */
 import { dirname } from "node:path";
 import type { Disk, FileStat } from "../../core/disk.ts";
-import type { Fault } from "../../core/fault.ts";
+import { errnoOf, type Fault } from "../../core/fault.ts";
 import type { Events } from "./events.ts";
 import { Folders } from "./folders.ts";
 import { noMatch, notRegular, symlinkRefused, unreadable } from "./faults.ts";
@@ -67,6 +68,7 @@ export class Finder {
   #plain = false;
   #changed = false;
   #result = new Map<string, Found>();
+  #roots: readonly string[] = [];
 
   /** Without `events` every quiet file is asked in turns. */
   constructor(disk: Disk, globs: Globs, monotonic: () => number, events?: Events) {
@@ -123,7 +125,8 @@ export class Finder {
   }
 
   async #lookAtAll(quiet: ReadonlySet<string>, now: number, report: (fault: Fault, detail: string) => void): Promise<Map<string, Seen>> {
-    const roots = await realRoots(this.#disk, this.#globs);
+    this.#roots = await realRoots(this.#disk, this.#globs);
+    const looker = new Looker(this.#disk, (place) => this.allows(place), report);
     this.#changed = false;
     const seen = new Map<string, Seen>();
     const matched = new Set<string>();
@@ -131,7 +134,7 @@ export class Finder {
       const paths = await this.#walk(pattern, report);
       for (let at = 0; at < paths.length; at += batch) {
         const part = paths.slice(at, at + batch).filter((path) => !this.#carryOver(path, now, quiet, seen));
-        const results = await Promise.all(part.map((path) => look(this.#disk, path, pattern, roots, report)));
+        const results = await Promise.all(part.map((path) => looker.look(path, pattern)));
         for (const found of results) {
           if (found === "told") matched.add(pattern.text);
           else if (found !== undefined) seen.set(found.path, this.#note(found, now));
@@ -144,6 +147,11 @@ export class Finder {
       matched.add(text); // one report, however many alternatives its braces spell out
     }
     return seen;
+  }
+
+  /** Whether what really lies at `place` may be read: below a folder that some pattern begins with, or one of `symlink_roots`. */
+  allows(place: string): boolean {
+    return this.#roots.some((root) => root === "/" || place === root || place.startsWith(`${root}/`));
   }
 
   /** Whether the last look found a file under `path`. */
@@ -238,40 +246,60 @@ async function realRoots(disk: Disk, globs: Globs): Promise<string[]> {
   return Promise.all([...roots].map((root) => disk.realpath(root).catch(() => root)));
 }
 
-/** A file; `told` when something is there that cannot be read and `report` knows why; undefined when nothing is there. */
-async function look(
-  disk: Disk,
-  path: string,
-  pattern: Pattern,
-  roots: readonly string[],
-  report: (fault: Fault, detail: string) => void,
-): Promise<Found | "told" | undefined> {
-  try {
-    const own = await disk.stat(path, false);
-    if (own === undefined) return undefined;
-    if (own.kind === "file") return { path, target: path, stat: own };
-    if (own.kind === "directory" && pattern.everyName) return undefined;
-    if (own.kind !== "symlink") {
-      report(notRegular(path, own.kind), path);
-      return "told";
+/** One look at one path after the other: what is there, and may it be read? */
+class Looker {
+  readonly #disk: Disk;
+  readonly #allows: (place: string) => boolean;
+  readonly #report: (fault: Fault, detail: string) => void;
+  /** Whether a folder's files may be read, by its path: a symlink on the way may lead anywhere. */
+  readonly #folders = new Map<string, Promise<boolean>>();
+
+  constructor(disk: Disk, allows: (place: string) => boolean, report: (fault: Fault, detail: string) => void) {
+    this.#disk = disk;
+    this.#allows = allows;
+    this.#report = report;
+  }
+
+  /** A file; `told` when something is there that cannot be read and `report` knows why; undefined when nothing is there. */
+  async look(path: string, pattern: Pattern): Promise<Found | "told" | undefined> {
+    try {
+      const own = await this.#disk.stat(path, false);
+      if (own === undefined || (own.kind === "directory" && pattern.everyName)) return undefined;
+      if (!(await this.#folderAllowed(dirname(path), pattern.root))) return "told";
+      if (own.kind === "file") return { path, target: path, stat: own };
+      if (own.kind === "symlink") return await this.#follow(path, pattern);
+      this.#report(notRegular(path, own.kind), path);
+    } catch (cause) {
+      if (["ENOENT", "ENOTDIR"].includes(errnoOf(cause) ?? "")) return undefined; // gone since it was listed
+      this.#report(unreadable("look at", path, cause), path);
     }
-    const target = await disk.realpath(path);
-    if (!roots.some((root) => isBelow(target, root))) {
-      report(symlinkRefused(path, target), path);
-      return "told";
-    }
-    const stat = await disk.stat(target, false);
-    if (stat === undefined || (stat.kind === "directory" && pattern.everyName)) return undefined;
-    if (stat.kind === "file") return { path, target, stat };
-    report(notRegular(path, stat.kind), path);
-    return "told";
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    report(unreadable("look at", path, cause), path);
     return "told";
   }
-}
 
-function isBelow(path: string, root: string): boolean {
-  return root === "/" || path.startsWith(`${root}/`);
+  async #follow(path: string, pattern: Pattern): Promise<Found | "told" | undefined> {
+    const target = await this.#disk.realpath(path);
+    if (!this.#allows(target)) {
+      this.#report(symlinkRefused(path, target), path);
+      return "told";
+    }
+    const stat = await this.#disk.stat(target, false);
+    if (stat === undefined || (stat.kind === "directory" && pattern.everyName)) return undefined;
+    if (stat.kind === "file") return { path, target, stat };
+    this.#report(notRegular(path, stat.kind), path);
+    return "told";
+  }
+
+  #folderAllowed(folder: string, root: string): boolean | Promise<boolean> {
+    if (folder === root) return true;
+    const known = this.#folders.get(folder) ?? this.#lookAtFolder(folder);
+    this.#folders.set(folder, known);
+    return known;
+  }
+
+  async #lookAtFolder(folder: string): Promise<boolean> {
+    const place = await this.#disk.realpath(folder);
+    if (this.#allows(place)) return true;
+    this.#report(symlinkRefused(folder, place), folder);
+    return false;
+  }
 }

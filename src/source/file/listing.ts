@@ -75,7 +75,7 @@ function foremost(files: readonly Tracked[], max: number): Tracked[] {
 function statusOf(file: Tracked): FileStatus {
   const { id, path, durable, bytes, lagBytes, readAtMs, lastFault, state } = file;
   return {
-    path,
+    path: path.toWellFormed(),
     identity: id,
     offset: durable.offset,
     size: Math.max(bytes, durable.offset),
@@ -88,7 +88,7 @@ function statusOf(file: Tracked): FileStatus {
 }
 
 function refusedStatus({ fault, detail, sinceMs }: Standing): FileStatus {
-  return { path: detail, identity: "", offset: 0, size: 0, lag_bytes: 0, state: "refused", last_fault: faultOf(fault, sinceMs) };
+  return { path: detail.toWellFormed(), identity: "", offset: 0, size: 0, lag_bytes: 0, state: "refused", last_fault: faultOf(fault, sinceMs) };
 }
 
 function faultOf({ code, message, hint = "" }: Standing["fault"], atMs: number): NonNullable<FileStatus["last_fault"]> {

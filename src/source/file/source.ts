@@ -167,6 +167,7 @@ class FileSource implements Source {
       ended: (tracked) => reader.flush(tracked),
       enqueue: (tracked) => this.#turns.enqueue(tracked),
       report: (fault, detail) => this.#ledger.report(fault, detail),
+      allows: (place) => this.#finder.allows(place),
       fromEnd: first && this.#config.start === "end",
     });
     return this.#catalog;
