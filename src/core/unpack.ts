@@ -48,7 +48,7 @@ export function unpack(packing: Packing, input: () => Promise<Uint8Array | undef
   let ending: Ending | undefined;
   const feed = async (): Promise<void> => {
     try {
-      for (;;) {
+      while (!stream.destroyed) {
         const part = await input();
         if (part === undefined || stream.destroyed) break;
         const ours = frames?.walk(part) ?? part.byteLength;

@@ -12,15 +12,18 @@
  * rotated names (`app.log*`) leave nothing to chance.
  */
 import { dirname, join } from "node:path";
-import type { SourceContext } from "../../core/contract.ts";
+import type { PositionDelta, SourceContext } from "../../core/contract.ts";
 import { errnoOf, type Fault } from "../../core/fault.ts";
+import { startAtEnd } from "./begin.ts";
 import type { FileConfig } from "./config.ts";
+import { Copies } from "./copies.ts";
 import { Descriptors } from "./descriptors.ts";
-import { judge, readAt, readHead, type Candidate } from "./examine.ts";
+import { judge, readAt, type Candidate } from "./examine.ts";
 import { truncated, unreadable } from "./faults.ts";
+import { expire, forgetAt } from "./forget.ts";
 import { inodeKey, type Found } from "./found.ts";
 import { generationBefore, markRotated } from "./generations.ts";
-import { rotatedFrom, stemOf, tailBytesMax, type Verdict } from "./identity.ts";
+import { rotatedFrom, stemOf, type Verdict } from "./identity.ts";
 import { positionToJson, type Position } from "./position.ts";
 import { Tracked, unreadPosition } from "./tracked.ts";
 
@@ -33,7 +36,7 @@ export interface CatalogOptions {
   readonly config: FileConfig;
   readonly positions: ReadonlyMap<string, Position>;
   /** Commits positions without records. */
-  readonly commit: (delta: Record<string, ReturnType<typeof positionToJson>>) => void;
+  readonly commit: (delta: PositionDelta) => void;
   /** Nothing more is read of it. */
   readonly ended: (file: Tracked) => void;
   /** There may be something to read in it. */
@@ -53,6 +56,8 @@ interface Kin {
 
 export class Catalog {
   readonly files = new Map<string, Tracked>();
+  /** Compressed files. */
+  readonly copies: Copies;
   readonly #options: CatalogOptions;
   readonly #byInode = new Map<string, Tracked>();
   /** Known, but not there. */
@@ -67,6 +72,7 @@ export class Catalog {
     this.#options = options;
     this.#descriptors = new Descriptors(options.context.doors.disk, options.config.open_files_max, options.allows, options.report);
     this.#lost = new Map(options.positions);
+    this.copies = new Copies({ ...options, catalog: this, descriptors: this.#descriptors, lost: this.#lost });
   }
 
   /** Another `apply` of the same look would change nothing. */
@@ -88,22 +94,24 @@ export class Catalog {
     }
     for (const file of missing) this.lose(file, "gone");
     for (const [key, seen] of found) if (!this.#byInode.has(key)) unknown.push(seen);
-    const rest = await this.#returned(unknown);
+    const plain = await this.copies.take(unknown, this.#options.fromEnd && this.#first);
+    const rest = await this.#returned(plain);
     if (this.#first || missing.length > 0)
       await this.#renamedAway(missing.length > 0 && !this.#first ? new Set(missing.map((file) => file.id)) : undefined);
     await this.#newcomers(rest, found);
     markRotated(this.files.values(), found);
-    this.#expire();
+    this.#options.commit(expire(this.#lost, this.#options.context.doors.clock.now()));
     for (const key of this.#watched.keys()) if (!found.has(key)) this.#watched.delete(key);
     for (const file of this.files.values()) if (file.fault !== undefined) this.#options.report(file.fault, file.path);
-    this.#settled = unknown.every((seen) => this.#byInode.has(inodeKey(seen.stat)));
+    this.#settled = plain.every((seen) => this.#byInode.has(inodeKey(seen.stat)));
     this.#first = false;
   }
 
   /** Opens `file` if that can be done now; false when it cannot. A file that turns out to be another one is lost. */
   async open(file: Tracked): Promise<boolean> {
     if (file.handle !== undefined) return true;
-    if (!this.#descriptors.makeRoom()) return false;
+    // What is compressed is opened by copies.ts alone.
+    if (file.packed !== undefined || !this.#descriptors.makeRoom()) return false;
     try {
       const candidate = await this.#descriptors.candidate(file.path, file.target, file.readOffset === 0);
       const verdict = candidate === undefined ? undefined : await judge(candidate, file.position(), undefined);
@@ -124,6 +132,7 @@ export class Catalog {
 
   /** `file` was cut or written anew under our eyes: what it held is lost to us, what it holds now is read from 0. */
   async cut(file: Tracked): Promise<void> {
+    if (file.packed !== undefined) return this.lose(file, "gone"); // the next look finds out what there is
     const { handle, path, target, state } = file;
     const stat = await handle?.stat();
     const unread = Math.max(file.bytes, file.readEnd) - file.readOffset;
@@ -155,7 +164,7 @@ export class Catalog {
     if (file.handle !== undefined) this.#descriptors.close(file);
     this.#options.ended(file);
     const known = file.rejected ? file.durable : file.position();
-    if (known.offset === 0) return;
+    if (known.offset === 0 && known.packed?.done === undefined) return;
     const position = { ...known, forget: this.#options.context.doors.clock.now() + keptMs[why] };
     this.#lost.set(file.id, position);
     this.#options.commit({ [file.id]: positionToJson(position) });
@@ -175,6 +184,7 @@ export class Catalog {
 
   /** A tracked file was found again, by its inode. */
   async #meet(file: Tracked, seen: Found): Promise<void> {
+    if (file.packed !== undefined) return this.copies.meet(file, seen);
     file.path = seen.path;
     file.target = seen.target;
     if (file.state === "rotated") file.state = "live"; // until markRotated says otherwise
@@ -210,7 +220,7 @@ export class Catalog {
 
   /** Known files that match no glob any more: looked for beside where they were, since they may not be read to their end. */
   async #renamedAway(only: ReadonlySet<string> | undefined): Promise<void> {
-    const sought = [...this.#lost].filter(([id]) => only === undefined || only.has(id));
+    const sought = [...this.#lost].filter(([id, { packed }]) => packed === undefined && (only === undefined || only.has(id)));
     const { disk } = this.#options.context.doors;
     for (const [folder, known] of Map.groupBy(sought, ([, position]) => dirname(position.path))) {
       const byInode = Map.groupBy(known, ([, position]) => inodeKey(position));
@@ -223,14 +233,7 @@ export class Catalog {
         if (typeof file !== "string") file.state = "rotated";
       }
     }
-    const until = this.#options.context.doors.clock.now() + keptMs.gone;
-    const delta: Record<string, ReturnType<typeof positionToJson>> = {};
-    for (const [id, position] of this.#lost) {
-      if (position.forget !== undefined) continue;
-      this.#lost.set(id, { ...position, forget: until });
-      delta[id] = positionToJson({ ...position, forget: until });
-    }
-    this.#options.commit(delta);
+    this.#options.commit(forgetAt(this.#lost, this.#options.context.doors.clock.now() + keptMs.gone));
   }
 
   /** Files no known position has the inode of: copies, or new. The oldest first, so that generations are read in order, unless the newest are wanted. */
@@ -243,7 +246,10 @@ export class Catalog {
       lost: Map.groupBy(this.#lost, ([, position]) => stemOf(position.path)),
       standing: Map.groupBy(this.files.values(), (file) => stemOf(file.path)),
     };
-    const families = Map.groupBy(this.files.values(), (file) => rotatedFrom(file.name));
+    const families = Map.groupBy(
+      [...this.files.values()].filter((file) => file.packed === undefined),
+      (file) => rotatedFrom(file.name),
+    );
     const ordered = unknown.toSorted((a, b) => a.stat.modifiedMs - b.stat.modifiedMs || b.path.localeCompare(a.path, "en", { numeric: true }));
     const newest = config.order === "newest_first";
     if (newest) ordered.reverse();
@@ -293,6 +299,7 @@ export class Catalog {
    * holds now says nothing then: so it is asked after the comparison whether it still holds what was read, and is taken for cut if not.
    */
   async #judgeStanding(candidate: Candidate, file: Tracked): Promise<Verdict> {
+    if (file.packed !== undefined) return (await judge(candidate, file.position(), undefined)).verdict === "copy" ? "watch" : "new";
     if (!(await this.open(file)) || file.handle === undefined) return "new";
     const known = file.position();
     const { verdict } = await judge(candidate, known, file.handle);
@@ -312,14 +319,7 @@ export class Catalog {
   /** What is there at the very first start is taken as read, up to its last line end. */
   async #startAtEnd(file: Tracked): Promise<void> {
     if (!(await this.open(file)) || file.handle === undefined) return;
-    const span = Math.min(file.bytes, this.#options.context.buffers.bytesEach);
-    const last = await readAt(file.handle, file.bytes - span, span);
-    const lineEnd = last.lastIndexOf(10) + 1;
-    const whole = lineEnd === 0 && file.bytes > span; // one long line: its rest is no line
-    const offset = whole ? file.bytes : file.bytes - last.byteLength + lineEnd;
-    const head = (await readHead(file.handle)).subarray(0, offset);
-    const tail = await readAt(file.handle, Math.max(0, offset - tailBytesMax), Math.min(offset, tailBytesMax));
-    file.startAt(offset, whole, head, tail);
+    await startAtEnd(file, file.handle, this.#options.context.buffers.bytesEach);
     this.#options.commit({ [file.id]: positionToJson(file.durable) });
     this.#options.enqueue(file);
   }
@@ -328,12 +328,24 @@ export class Catalog {
     this.#lost.delete(id);
     this.#watched.delete(inodeKey(seen.stat));
     const { device, inode } = candidate;
-    const file = this.#track(id, { ...position, path: seen.path, device, inode, forget: undefined }, seen);
+    const file = this.#track(id, { ...position, path: seen.path, device, inode, packed: undefined, forget: undefined }, seen);
     file.setHead(candidate.head.slice(0, position.offset));
     // None is read to its end yet that could be closed for it: without room it is opened when its turn comes.
     if (this.#descriptors.hasRoom) this.#descriptors.attach(file, candidate);
     file.drained = candidate.bytes === position.offset;
     if (!file.drained || file.handle !== undefined) this.#options.enqueue(file);
+    return file;
+  }
+
+  /** Follows a compressed file from `position` on, which was that of `id`; with a handle that reads its content if there is any to be read. */
+  follow(id: string | undefined, position: Position, seen: Found, candidate: Candidate | undefined): Tracked {
+    if (id !== undefined) this.#lost.delete(id);
+    const { path, stat } = seen;
+    const { device, inode } = stat;
+    const file = this.#track(id ?? this.#newId(), { ...position, path, device, inode, forget: undefined }, seen);
+    file.goal = Number.POSITIVE_INFINITY;
+    file.drained = candidate === undefined;
+    if (candidate !== undefined) this.#descriptors.attach(file, candidate);
     return file;
   }
 
@@ -357,17 +369,6 @@ export class Catalog {
     if (file.after === undefined) return;
     file.after.drained = false;
     this.#options.enqueue(file.after);
-  }
-
-  #expire(): void {
-    const now = this.#options.context.doors.clock.now();
-    const delta: Record<string, null> = {};
-    for (const [id, position] of this.#lost) {
-      if (position.forget === undefined || position.forget > now) continue;
-      this.#lost.delete(id);
-      delta[id] = null;
-    }
-    this.#options.commit(delta);
   }
 
   /**

@@ -79,7 +79,7 @@ export class Descriptors {
     if (this.hasRoom) return true;
     let oldest: Tracked | undefined;
     for (const file of this.#open) {
-      if (file.queued || !file.drained || file.inFlight > 0 || file.readEnd < file.bytes) continue;
+      if (file.packed !== undefined || file.queued || !file.drained || file.inFlight > 0 || file.readEnd < file.bytes) continue;
       if (!file.skipping && file.durable.offset < file.readOffset) continue; // an event begun in it ends when it stays quiet
       if (file.state !== "live" && file.restBytes > 0) continue; // it could not be found again for its last line
       if (oldest === undefined || file.grewAt < oldest.grewAt) oldest = file;

@@ -62,3 +62,28 @@ export function deletedUnread(path: string, bytes: number): Fault {
   const hint = "it was deleted before it was read, and deleted files held more than deleted_bytes_max: keep rotated files longer, or raise it";
   return new Fault({ code: "file_deleted_unread", retry: "later", message: `gave up ${path} with ${bytes} bytes not read yet`, hint });
 }
+
+/** `read`: bytes of its content that could be read. */
+export function packedDamaged(path: string, ending: "cut" | "foreign" | "damaged", read: number): Fault {
+  const what =
+    ending === "cut"
+      ? `${path} ends in the middle of its compressed data`
+      : ending === "foreign"
+        ? `${path} has something behind its compressed data that is none`
+        : `the compressed data of ${path} is damaged`;
+  const hint =
+    ending === "foreign"
+      ? "all of the compressed data was read, what is behind it was left out"
+      : "what comes before was read; if the file can be had whole from elsewhere, put it in its place: reading goes on where it stopped";
+  return new Fault({ code: "file_compressed_damaged", retry: "later", message: `${what}; ${read} bytes of content were read`, hint });
+}
+
+export function packedShort(path: string, name: string, bytes: number): Fault {
+  const hint = "it was taken for a copy of what was read: the last lines of the original are in the records and not in this file";
+  return new Fault({
+    code: "file_compressed_short",
+    retry: "later",
+    message: `${path} begins as ${name} did and has ${bytes} bytes less than were read of that`,
+    hint,
+  });
+}

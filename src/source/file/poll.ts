@@ -26,7 +26,7 @@ export async function poll(catalog: Catalog, reader: Reader, config: FileConfig,
     enqueue(file);
   }
   const holdMs = spanTimeout(config);
-  const due = [...catalog.files.values()].filter((file) => file.handle !== undefined && file.lookAt <= now);
+  const due = [...catalog.files.values()].filter((file) => file.handle !== undefined && file.packed === undefined && file.lookAt <= now);
   for (let at = 0; at < due.length; at += batch) {
     const part = due.slice(at, at + batch);
     const stats = await Promise.all(part.map((file) => look(file, catalog)));
@@ -47,7 +47,8 @@ export async function poll(catalog: Catalog, reader: Reader, config: FileConfig,
     }
   }
   let next = Number.POSITIVE_INFINITY;
-  for (const file of catalog.files.values()) if (file.handle !== undefined || file.rejected) next = Math.min(next, file.lookAt);
+  for (const file of catalog.files.values())
+    if ((file.handle !== undefined && file.packed === undefined) || file.rejected) next = Math.min(next, file.lookAt);
   return next;
 }
 

@@ -1,14 +1,22 @@
 /**
  * What is committed of a file, under a random key of its own: renaming a file keeps the key.
  *
- *     { path, name?, device, inode, head: [n, hash], tail: [n, hash], offset, skipping?, state?, forget? }
+ *     { path, name?, device, inode, head: [n, hash], tail: [n, hash], offset, skipping?, state?, forget?, packed? }
  *
  * It moves only in the commit group of the data it covers. `offset` is always a line end, or within a line that was cut
  * (`skipping`: the rest up to the line end is not to be read). Where lines are put together it is the begin of the first event that
  * has not ended; `state` is the pipeline's (Flow in core/flow.ts). The tail ends at the offset; the head never reaches beyond it.
+ * Of a compressed file (`packed`: `"gzip"`, or `["gzip", bytes, hash]` once it was read to its end) all of these are of its content.
  */
 import type { Json } from "../../core/contract.ts";
+import type { Packing } from "../../core/unpack.ts";
 import { headBytesMax, tailBytesMax, type Mark } from "./identity.ts";
+
+/** How a file is compressed, and once all of it was read: its bytes on disk, and the hash of the last of them, by which it is known again. */
+export interface Packed {
+  readonly packing: Packing;
+  readonly done: { readonly bytes: number; readonly hash: string } | undefined;
+}
 
 export interface Position {
   /** Where it was last seen. */
@@ -22,12 +30,14 @@ export interface Position {
   readonly offset: number;
   readonly skipping: boolean;
   readonly state?: Json;
+  /** Undefined: it is not compressed. */
+  readonly packed?: Packed | undefined;
   /** Wall milliseconds when it expires; undefined while the file is there. A clock that jumps ahead forgets early, and no more. */
   readonly forget: number | undefined;
 }
 
 export function positionToJson(position: Position): Json {
-  const { path, name, device, inode, head, tail, offset, skipping, state, forget } = position;
+  const { path, name, device, inode, head, tail, offset, skipping, state, packed, forget } = position;
   return {
     path,
     ...(name === path ? {} : { name }),
@@ -39,6 +49,7 @@ export function positionToJson(position: Position): Json {
     ...(skipping ? { skipping } : {}),
     ...(state === undefined ? {} : { state }),
     ...(forget === undefined ? {} : { forget }),
+    ...(packed === undefined ? {} : { packed: packed.done === undefined ? packed.packing : [packed.packing, packed.done.bytes, packed.done.hash] }),
   };
 }
 
@@ -62,8 +73,15 @@ export function positionFromJson(json: Json): Position | undefined {
     offset,
     skipping: value["skipping"] === true,
     ...(state === undefined ? {} : { state }),
+    packed: packedFromJson(value["packed"]),
     forget: typeof forget === "number" ? forget : undefined,
   };
+}
+
+function packedFromJson(json: Json | undefined): Packed | undefined {
+  const [packing, bytes, hash] = Array.isArray(json) ? (json as readonly Json[]) : [json];
+  if (packing !== "gzip" && packing !== "zstd") return undefined;
+  return { packing, done: typeof bytes === "number" && typeof hash === "string" ? { bytes, hash } : undefined };
 }
 
 function markFromJson(json: Json | undefined, countMax: number): Mark | undefined {

@@ -109,7 +109,8 @@ class FileSource implements Source {
           this.#deleted.look(catalog, this.#now);
           this.#nextPoll = Math.max(due, this.#now + tickMs);
         }
-        const progress = await this.#turn(catalog, reader, signals);
+        const turned = await this.#turn(catalog, reader, signals);
+        const progress = (await catalog.copies.step(reader)) || turned;
         if (!progress && this.#context.once && (await this.#finished(catalog, reader))) break;
         if (!progress) await this.#sleep(signals);
       }
@@ -131,7 +132,7 @@ class FileSource implements Source {
     const { heldBytes, lostBytes } = this.#deleted;
     return {
       state,
-      lag_bytes: lagOf(files),
+      lag_bytes: this.lagBytes(),
       ...listFiles(files, this.#ledger.standing(), this.#ledger.unnamed, filesMax),
       deleted_bytes: heldBytes,
       deleted_lost_bytes: lostBytes,
@@ -139,7 +140,7 @@ class FileSource implements Source {
   }
 
   lagBytes(): number {
-    return lagOf(this.#catalog?.files.values() ?? []);
+    return this.#catalog === undefined ? 0 : lagOf(this.#catalog.files.values()) + this.#catalog.copies.lagBytes;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -279,7 +280,7 @@ class FileSource implements Source {
 
   /** With `once`: takes last lines without an end, and says whether all there was is read. */
   async #finished(catalog: Catalog, reader: Reader): Promise<boolean> {
-    if (!this.#looked || this.#turns.size > 0) return false;
+    if (!this.#looked || this.#turns.size > 0 || !catalog.copies.idle) return false;
     for (const tracked of catalog.files.values()) {
       if (tracked.rejected) return false;
       if (tracked.restBytes === 0 || tracked.fault !== undefined || tracked.readOffset >= tracked.goal) continue;
@@ -303,7 +304,8 @@ class FileSource implements Source {
     const asleep = new AbortController();
     this.#asleep = asleep;
     // A queue that cannot go on (its emits, the pool, an older generation) is woken by what it waits for, or else looked at again.
-    const due = this.#turns.size > 0 ? tickMs : Math.min(this.#nextPoll, this.#nextLook) - this.#now;
+    const due =
+      this.#turns.size > 0 ? tickMs : Math.min(this.#nextPoll, this.#nextLook, this.#catalog?.copies.dueAt ?? Number.POSITIVE_INFINITY) - this.#now;
     const ms = this.#looking === undefined ? Math.max(due, 1) : Math.min(tickMs, Math.max(due, 1));
     await this.#context.doors.clock.sleep(ms, signals.stop, asleep.signal);
     this.#asleep = undefined;

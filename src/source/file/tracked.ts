@@ -9,7 +9,7 @@ import type { DiskFile, FileStat } from "../../core/disk.ts";
 import type { Json } from "../../core/contract.ts";
 import type { Fault } from "../../core/fault.ts";
 import { emptyMark, headBytesMax, markOf, tailBytesMax, type Mark } from "./identity.ts";
-import type { Position } from "./position.ts";
+import type { Packed, Position } from "./position.ts";
 
 export class Tracked {
   readonly id: string;
@@ -21,6 +21,8 @@ export class Tracked {
   device: number;
   inode: number;
   handle: DiskFile | undefined;
+  /** It is compressed: `handle` then reads its content (unpacked.ts), and copies.ts looks after it. */
+  packed: Packed | undefined;
   readOffset: number;
   /** Inside a line that was cut: what comes up to its end is skipped. */
   skipping: boolean;
@@ -77,6 +79,7 @@ export class Tracked {
     this.readEnd = position.offset;
     this.skipping = position.skipping;
     this.resume = position.state;
+    this.packed = position.packed;
     this.durable = position;
     this.#headMark = position.head;
     this.#head = position.offset === 0 ? new Uint8Array(0) : undefined;
@@ -140,7 +143,7 @@ export class Tracked {
    * skipped.
    */
   places(bytes: Uint8Array, before: Uint8Array, cut: boolean): (index: number) => Position {
-    const { path, name, device, inode, readOffset } = this;
+    const { path, name, device, inode, packed, readOffset } = this;
     const kept = before.slice(Math.max(0, before.byteLength - tailBytesMax));
     const head = this.#head?.byteLength === readOffset && this.#headMark.n < headBytesMax ? this.#head : undefined;
     const headMark = this.#headMark;
@@ -154,6 +157,7 @@ export class Tracked {
         name,
         device,
         inode,
+        packed,
         head: grown,
         tail: markOf(tail),
         offset: readOffset + index,
@@ -164,9 +168,9 @@ export class Tracked {
   }
 
   position(): Position {
-    const { path, name, device, inode, readOffset, skipping } = this;
+    const { path, name, device, inode, packed, readOffset, skipping } = this;
     const tail = this.tail === undefined ? this.durable.tail : markOf(this.tail);
-    return { path, name, device, inode, head: this.#headMark, tail, offset: readOffset, skipping, forget: undefined };
+    return { path, name, device, inode, packed, head: this.#headMark, tail, offset: readOffset, skipping, forget: undefined };
   }
 
   /** Back to what is durable, after an emit was rejected. */
