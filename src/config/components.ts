@@ -3,7 +3,6 @@ import type { GenericSchema } from "valibot";
 import type { Tree } from "./document.ts";
 import type { Finding } from "./mistake.ts";
 import { listed, suggestion } from "./nearest.ts";
-import { plannedType } from "./planned.ts";
 import { isSpoiled, validate } from "./validate.ts";
 import { shown } from "./words.ts";
 
@@ -98,13 +97,6 @@ function kindOf<Kind extends AnyKind>(
     });
   } else if (typeof type !== "string") {
     findings.push({ path: at, code: "config_value", message: `must be text, not ${shown(type)}`, hint: `types of ${group}: ${types.join(", ")}` });
-  } else if (plannedType(group, type)) {
-    findings.push({
-      path: at,
-      code: "config_not_yet",
-      message: `the ${one} type \`${type}\` is not in this version yet`,
-      hint: `types of ${group} now: ${types.join(", ")}`,
-    });
   } else {
     findings.push({
       path: at,

@@ -6,7 +6,7 @@
  */
 
 const everySource = ["fields", "steps", "rate"];
-const everySink = ["fields", "bytes_per_second", "required", "hold_bytes", "start", "codec", "batch", "retry", "concurrency"];
+const everySink = ["fields", "bytes_per_second", "required", "hold_bytes", "start", "batch", "retry", "concurrency"];
 
 const keys: Record<string, readonly string[]> = {
   "": ["host", "drain_timeout", "health", "log", "health.stalled_after", "log.level", "log.format"],
@@ -44,15 +44,8 @@ const keys: Record<string, readonly string[]> = {
   "sinks.directory": ["partition", "zone"],
 };
 
-const types: Record<string, readonly string[]> = { sinks: ["loki"] };
-
 /** True when `path` (`tls`, `batch.bytes_max`) of a part (`spool`, `sources.file`) is promised for a later version. */
 export function plannedKeys(part: string, path: string): boolean {
   const common = part.startsWith("sources.") ? everySource : part.startsWith("sinks.") ? everySink : [];
   return [...common, ...(keys[part] ?? [])].includes(path);
-}
-
-/** True when a later version brings this type of source or sink. */
-export function plannedType(group: "sources" | "sinks", type: string): boolean {
-  return types[group]?.includes(type) ?? false;
 }

@@ -131,6 +131,10 @@ function sinkMetrics(registry: Registry): (sinks: Status["sinks"]) => void {
   const retries = counter(registry, "logferry_sink_retries_total", "Tries after the first one.", sink);
   const dead = gauge(registry, "logferry_sink_dead_records", "Records in the dead letter.", sink);
   const dropped = counter(registry, "logferry_sink_dropped_records_total", "Records the spool gave up before this sink had them.", sink);
+  const refused = counter(registry, "logferry_sink_refused_records_total", "Records the far side refused for good, which were given up.", [
+    "sink",
+    "reason",
+  ]);
   const oldest = gauge(registry, "logferry_sink_oldest_undelivered_timestamp_seconds", "Time of the oldest record not delivered yet.", sink);
   const success = gauge(registry, "logferry_sink_last_success_timestamp_seconds", "When the sink last took a batch.", sink);
   return (sinks) => {
@@ -143,6 +147,9 @@ function sinkMetrics(registry: Registry): (sinks: Status["sinks"]) => void {
     retries(all.map(({ labels, status }) => [labels, status.retries]));
     dead(all.map(({ labels, status }) => [labels, status.dead]));
     dropped(all.map(({ labels, status }) => [labels, status.dropped_records ?? 0]));
+    refused(
+      all.flatMap(({ labels, status }) => Object.entries(status.refused_reasons ?? {}).map(([reason, count]) => [{ ...labels, reason }, count])),
+    );
     oldest(all.flatMap(({ labels, status }) => secondsOf(labels, status.oldest_undelivered_time)));
     success(all.flatMap(({ labels, status }) => secondsOf(labels, status.last_success_time)));
   };

@@ -261,9 +261,18 @@ export interface Batch {
   setNote(note: Json): Promise<void>;
 }
 
+/** Records of a delivered batch that the far side refused for good, one by one: declared loss. */
+export interface Refusals {
+  /** How many, by a stable word: `too_old`. */
+  readonly reasons: Readonly<Record<string, number>>;
+  /** One of them, and the far side's own words. */
+  readonly example: string;
+}
+
 /** `forked`: the far side holds something else under this name; the batch is planned anew in a new epoch. */
 export interface Receipt {
   readonly outcome: "delivered" | "forked";
+  readonly refused?: Refusals;
 }
 
 export interface Sink extends AsyncDisposable {
@@ -331,6 +340,9 @@ export interface SinkStatus {
   dead: number;
   /** Records the spool gave up before this sink had them, as far as it has come to know. */
   dropped_records?: number;
+  /** Records the far side refused for good, which were given up: all of them, and by reason. */
+  refused_records?: number;
+  refused_reasons?: Record<string, number>;
   last_success_time?: string;
   last_fault?: { code: string; message: string; hint: string; time: string };
 }

@@ -13,7 +13,7 @@
  * - `kill` ends everything at once; what was cut is sent again under the same name.
  */
 import { assert, Bug } from "../core/assert.ts";
-import type { Delivery, Receipt, Sink, SinkContext, SinkKind, SinkStatus, SpoolReader } from "../core/contract.ts";
+import type { Delivery, Receipt, Refusals, Sink, SinkContext, SinkKind, SinkStatus, SpoolReader } from "../core/contract.ts";
 import { Fault } from "../core/fault.ts";
 import type { Meter } from "../core/meter.ts";
 import { backoffMs } from "../core/retry.ts";
@@ -242,7 +242,7 @@ class Runner<Config> implements SinkRunner {
         plan = await this.#alone(() => this.#fork(plan));
         attempt = -1;
       } else {
-        await this.#delivered(plan);
+        await this.#delivered(plan, outcome.refused);
         return;
       }
       if (signals.kill.aborted) return;
@@ -277,12 +277,12 @@ class Runner<Config> implements SinkRunner {
     return Object.assign(batch, { low: this.#low() });
   }
 
-  async #delivered(plan: Plan): Promise<void> {
+  async #delivered(plan: Plan, refused: Refusals | undefined): Promise<void> {
     this.#lanes.remove(plan);
     this.#kept.delete(plan.id);
     // In the order of the file: whatever `low` takes for delivered stands before this entry.
     await this.#journal.append({ kind: "delivered", id: plan.id, low: this.#low(), ranges: plan.ranges });
-    this.#scores.delivered(plan);
+    this.#scores.delivered(plan, refused);
     this.#claim();
   }
 

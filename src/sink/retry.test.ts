@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { hourly, later, noise, records, Rig, soon, upTo, useRigs } from "../../test/support/rig.ts";
 import { hang } from "../../test/support/sink.ts";
 import { Bug } from "../core/assert.ts";
+import { systemDoors } from "../core/doors.ts";
 import { Fault } from "../core/fault.ts";
 
 useRigs();
@@ -87,6 +88,34 @@ describe("faults", () => {
     expect(rig.board.reasons()).toHaveLength(1);
     open = () => true;
     await soon(() => runner.status().batches === 2);
+    expect(rig.board.reasons()).toEqual([]);
+    rig.stop.abort();
+    await runner.done;
+  });
+});
+
+describe("records that a far side refuses for good", () => {
+  test("are counted by reason, degrade health for five minutes, and are no delivered records", async () => {
+    let ahead = 0;
+    const rig = new Rig();
+    rig.doors = { ...systemDoors, clock: { ...systemDoors.clock, monotonic: () => systemDoors.clock.monotonic() + ahead } };
+    rig.script = async (batch, far) => {
+      const receipt = await far.store(batch);
+      return rig.far.puts.length > 1 ? receipt : { ...receipt, refused: { reasons: { too_old: 2, line_too_long: 1 }, example: "record 4: too old" } };
+    };
+    rig.spool.add(records(0, 10));
+    await using runner = await rig.open();
+    await soon(() => runner.status().batches === 1);
+    expect(runner.status()).toMatchObject({ records: 7, refused_records: 3, refused_reasons: { too_old: 2, line_too_long: 1 }, lag_records: 0 });
+    const message = "3 records were refused for good and are given up (2 too_old, 1 line_too_long); record 4: too old";
+    expect(rig.board.reasons()).toMatchObject([{ component: "sinks.lake", code: "sink_records_refused", severity: "degraded", message }]);
+    expect(rig.board.counts()).toEqual({ sink_records_refused: 3 });
+    rig.spool.add(records(10, 1));
+    await soon(() => runner.status().batches === 2);
+    expect(runner.status()).toMatchObject({ records: 8, refused_records: 3 });
+    expect(rig.board.reasons()).toHaveLength(1);
+    ahead = 5 * 60_000;
+    runner.status();
     expect(rig.board.reasons()).toEqual([]);
     rig.stop.abort();
     await runner.done;

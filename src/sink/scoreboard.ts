@@ -1,7 +1,7 @@
 /** What a sink has done and what stands against it: the counters behind its status, and its lines on the board. */
 import type { Board } from "../core/board.ts";
 import type { Clock } from "../core/clock.ts";
-import type { SinkStatus } from "../core/contract.ts";
+import type { Refusals, SinkStatus } from "../core/contract.ts";
 import { Fault } from "../core/fault.ts";
 import type { Plan } from "./ledger.ts";
 
@@ -16,6 +16,9 @@ export interface Position {
   readonly oldestMs: number;
 }
 
+/** As long as a spool that drops records says so after the last one. */
+const refusedStandsMs = 5 * 60_000;
+
 export class Scoreboard {
   readonly #component: string;
   readonly #board: Board;
@@ -27,6 +30,9 @@ export class Scoreboard {
   #batches = 0;
   #retries = 0;
   #dropped = 0;
+  /** By reason. */
+  readonly #refused: Record<string, number> = {};
+  #refusedMs: number | undefined;
   #lastSuccess: string | undefined;
   #lastFault: SinkStatus["last_fault"];
 
@@ -42,8 +48,9 @@ export class Scoreboard {
     this.stand(`lane ${lane}`, fault);
   }
 
-  delivered(plan: Plan): void {
-    this.#records += plan.records;
+  /** `refused`: what of it the far side refused for good. */
+  delivered(plan: Plan, refused?: Refusals): void {
+    this.#records += plan.records - (refused === undefined ? 0 : this.#recordsRefused(refused));
     this.#bytes += plan.bytes;
     this.#batches++;
     this.#lastSuccess = this.#now();
@@ -88,6 +95,31 @@ export class Scoreboard {
       "mend the sink, or give the spool more room (spool.max_bytes, hold_bytes): what is gone does not come again",
       records,
     );
+  }
+
+  /** Degrades health for a while, told by the batch, counted by the record. Returns how many. */
+  #recordsRefused({ reasons, example }: Refusals): number {
+    const found = Object.entries(reasons);
+    for (const [reason, count] of found) this.#refused[reason] = (this.#refused[reason] ?? 0) + count;
+    const records = found.reduce((sum, [, count]) => sum + count, 0);
+    const fault = new Fault({
+      code: "sink_records_refused",
+      retry: "never",
+      message: `${records} records were refused for good and are given up (${found.map(([reason, count]) => `${count} ${reason}`).join(", ")}); ${example}`,
+      hint: "what is given up does not come again: the operating guide says of each reason what to do",
+    });
+    this.#remember(fault);
+    this.#board.raise(this.#component, "degraded", fault);
+    if (records > 1) this.#board.count(this.#component, fault, records - 1);
+    this.#refusedMs = this.#clock.monotonic();
+    return records;
+  }
+
+  /** What was refused once does not degrade health for ever. */
+  #forgetRefused(): void {
+    if (this.#refusedMs === undefined || this.#clock.monotonic() - this.#refusedMs < refusedStandsMs) return;
+    this.#refusedMs = undefined;
+    this.#board.clear(this.#component, "sink_records_refused");
   }
 
   journalDamaged(path: string, lines: number): void {
@@ -151,7 +183,13 @@ export class Scoreboard {
     return new Date(this.#clock.now()).toISOString();
   }
 
+  #refusedStatus(): Pick<SinkStatus, "refused_records" | "refused_reasons"> {
+    const counts = Object.values(this.#refused);
+    return counts.length === 0 ? {} : { refused_records: counts.reduce((sum, count) => sum + count, 0), refused_reasons: { ...this.#refused } };
+  }
+
   status(position: Position): SinkStatus {
+    this.#forgetRefused();
     const standing = [...this.#standing.values()];
     const denied = standing.some((fault) => fault.retry !== "later");
     const oldest = position.oldestMs === Infinity ? undefined : new Date(position.oldestMs).toISOString();
@@ -168,6 +206,7 @@ export class Scoreboard {
       retries: this.#retries,
       dead: 0,
       dropped_records: this.#dropped,
+      ...this.#refusedStatus(),
       ...(this.#lastSuccess === undefined ? {} : { last_success_time: this.#lastSuccess }),
       ...(this.#lastFault === undefined ? {} : { last_fault: this.#lastFault }),
     };

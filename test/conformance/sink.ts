@@ -18,13 +18,15 @@ export interface SinkHarness extends AsyncDisposable {
   arrived(batch: Batch): Promise<Uint8Array[]>;
   /** Lets the far side have something else where this batch goes. Left out: the far side cannot tell. */
   occupy?(batch: Batch): Promise<void>;
+  /** Records of this kind, where the far side takes no others; a line each. */
+  readonly pieces?: readonly Uint8Array[];
   /** False where the body of one request is held as a whole (it is bounded by `batch.bytes_max` then). Default true. */
   readonly streams?: boolean;
 }
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const join = (parts: readonly Uint8Array[]): string => Buffer.concat(parts).toString("hex");
-const pieces = [bytesOf('{"message":"one"}\n'), bytesOf('{"message":"two"}\n'), bytesOf('{"message":"three"}\n')];
+const anyPieces = [bytesOf('{"message":"one"}\n'), bytesOf('{"message":"two"}\n'), bytesOf('{"message":"three"}\n')];
 const plain = (given: readonly Uint8Array[], more: Partial<Batch> = {}): TestBatch =>
   testBatch(given, { codec: "none", name: "edge-1-0123456789abcdef-0badcafe-00000000000000000000-00000000000000000011.ndjson", ...more });
 
@@ -45,6 +47,7 @@ function effects(make: () => Promise<SinkHarness>): void {
   test("a batch arrives byte for byte", async () => {
     await using far = await make();
     await using sink = await far.open();
+    const { pieces = anyPieces } = far;
     const batch = plain(pieces);
     expect(await sink.put(batch, testSignals().signals)).toEqual({ outcome: "delivered" });
     expect((await far.arrived(batch)).map((body) => join([body]))).toEqual([join(pieces)]);
@@ -52,6 +55,7 @@ function effects(make: () => Promise<SinkHarness>): void {
 
   test("a batch that is put twice has one effect, also after a restart", async () => {
     await using far = await make();
+    const { pieces = anyPieces } = far;
     const batch = plain(pieces);
     for (let start = 0; start < 2; start++) {
       await using sink = await far.open();
@@ -64,6 +68,7 @@ function effects(make: () => Promise<SinkHarness>): void {
     await using far = await make();
     if (far.occupy === undefined) return;
     await using sink = await far.open();
+    const { pieces = anyPieces } = far;
     const batch = plain(pieces);
     await far.occupy(batch);
     const before = (await far.arrived(batch)).map((body) => join([body]));
@@ -77,6 +82,7 @@ function interruptions(make: () => Promise<SinkHarness>): void {
   test("a body that fails on the way leaves nothing, and the next try works", async () => {
     await using far = await make();
     await using sink = await far.open();
+    const { pieces = anyPieces } = far;
     const batch = plain(pieces);
     const failing: Batch = {
       ...batch,
@@ -100,6 +106,7 @@ function interruptions(make: () => Promise<SinkHarness>): void {
     await using far = await make();
     await using sink = await far.open();
     const { signals, kill } = testSignals();
+    const { pieces = anyPieces } = far;
     const batch = plain(pieces);
     const begun = Promise.withResolvers<void>();
     const hanging: Batch = {
@@ -159,6 +166,7 @@ function holdings(make: () => Promise<SinkHarness>): void {
     await using sink = await far.open();
     if (sink.holdings === undefined) return;
     const { signals } = testSignals();
+    const { pieces = anyPieces } = far;
     const large = [new Uint8Array(9 * 2 ** 20).fill(7), ...pieces];
     const batches = [plain(pieces), plain(large, { lane: "date=2026-11-23/hour=02" }), plain(pieces, { name: "someone-else.ndjson" })];
     for (const batch of batches) await sink.put(batch, signals);

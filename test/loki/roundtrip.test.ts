@@ -1,0 +1,90 @@
+/**
+ * A file through a Loki and back: logferry pushes its records, another source of it reads them again, and a folder has what came back
+ * beside a folder with what was sent. Killed again and again, over answers that are lost, refused for a while or too slow: every
+ * record is back once, with its time to the nanosecond, its labels and its offset.
+ */
+import { expect, test } from "bun:test";
+import { appendFile, mkdir } from "node:fs/promises";
+import { type Arrived, readLake } from "../support/lake.ts";
+import { startLogferry, writeConfig } from "../support/logferry.ts";
+import { FakeLoki } from "../support/loki/fake.ts";
+import { serveLoki } from "../support/loki/server.ts";
+import { scratch } from "../support/scratch.ts";
+import { until } from "../support/until.ts";
+
+const kills = 4;
+
+/** What stands in a line, equal ones too: those are told apart by where they stand. */
+const lineOf = (n: number): string => (n % 5 === 0 ? "ping" : n % 7 === 0 ? `"q\\uoted" ü\t${"x".repeat(n % 900)}` : `n=${n} of many`);
+
+interface Back extends Arrived {
+  readonly metadata?: Record<string, string>;
+}
+
+/** What identifies a record, as it was sent; times with nine digits. */
+function sent({ timestamp, host, source, file, offset, message, labels }: Arrived): string {
+  return JSON.stringify([timestamp.replace("Z", "000Z"), { ...labels, host, source, file }, String(offset), message]);
+}
+
+/** The same of a record that came back: what it was is in labels and metadata. */
+function back({ timestamp, labels, metadata, message }: Back): string {
+  const { env, host, source, file } = labels ?? {};
+  return JSON.stringify([timestamp, { env, host, source, file }, metadata?.["offset"], message]);
+}
+
+test("a file through Loki and back over kills: every record once, to the nanosecond", async () => {
+  await using dir = await scratch();
+  const fake = new FakeLoki();
+  fake.limits.tickMs = 50;
+  await using server = serveLoki(fake);
+  fake.script = {
+    before: () => (fake.random.next() < 0.1 ? { status: fake.random.next() < 0.5 ? 429 : 503 } : undefined),
+    after: () => (fake.random.next() < 0.1 ? { status: 502, text: "stored, but nobody heard of it" } : undefined),
+  };
+  const access = { url: `${server.url}/`, tenant: "t1" };
+  const every = { batch: { age_max: "100ms" }, retry: { min: "20ms", max: "200ms" } };
+  await mkdir(dir.join("logs"));
+  const config = await writeConfig(dir.path, {
+    sources: {
+      app: { type: "file", include: [dir.join("logs/*.log")], labels: { env: "prod" } },
+      again: { type: "loki", ...access, query: '{source="app"}', start: "1h", settle: "1s", sweep_interval: "500ms" },
+    },
+    sinks: {
+      logs: { type: "loki", from: ["app"], ...access, ...every, concurrency: 2 },
+      sent: { type: "directory", from: ["app"], dir: dir.join("sent"), ...every },
+      back: { type: "directory", from: ["again"], dir: dir.join("back"), ...every },
+    },
+  });
+  let written = 0;
+  let over = false;
+  const writing = (async () => {
+    while (!over) {
+      for (const name of ["a", "b"]) {
+        const text = Array.from({ length: 40 }, () => `${lineOf(written++)}\n`).join("");
+        await appendFile(dir.join(`logs/${name}.log`), text);
+      }
+      await Bun.sleep(20);
+    }
+  })();
+  const socket = dir.join("control.sock");
+  for (let life = 0; life < kills; life++) {
+    await using running = startLogferry(config, socket);
+    await running.ready();
+    const goal = written + 3000;
+    await until(() => written >= goal, "more was written");
+    await running.stop("SIGKILL");
+  }
+  over = true;
+  await writing;
+  await using last = startLogferry(config, socket);
+  await last.ready();
+  await until(async () => (await readLake(dir.join("back"))).length >= written, "all has come back");
+  expect(await last.stop()).toBe(0);
+  const origin = (await readLake(dir.join("sent"))).map(sent).toSorted();
+  const returned = ((await readLake(dir.join("back"))) as Back[]).map(back).toSorted();
+  expect({ records: origin.length, distinct: new Set(origin).size }).toEqual({ records: written, distinct: written });
+  expect(returned).toEqual(origin);
+  // Loki was told some of it more than once, and refused none of it.
+  expect(fake.pushes.filter(({ status }) => status === 502).length).toBeGreaterThan(0);
+  expect(fake.pushes.filter(({ status }) => status === 400)).toEqual([]);
+}, 240_000);
