@@ -1,6 +1,6 @@
 /**
- * What a format, a time or events cost: lines to NDJSON in frames that nobody compresses, MB of input for a second of CPU, beside the
- * same lines taken as plain text.
+ * What a format, a time or events cost: lines to NDJSON in frames that nobody compresses, MB of input for a second of CPU, beside the same
+ * without the kernel, and the same lines taken as plain text.
  */
 import { frameBytes, readBytes } from "../src/core/limits.ts";
 import type { OpenFrame } from "../src/core/contract.ts";
@@ -15,6 +15,9 @@ import { Text } from "./corpus/text.ts";
 export interface Formatting {
   readonly name: string;
   readonly input_mb_per_s: number;
+  /** Without the kernel. */
+  readonly slow_mb_per_s: number;
+  /** As plain lines, with the kernel. */
   readonly plain_mb_per_s: number;
 }
 
@@ -26,6 +29,8 @@ const bounds = { lines_max: 1000, bytes_max: 2 ** 20, timeout: 2000 };
 interface Case {
   readonly name: string;
   readonly keys: LineKeys;
+  /** NDJSON that was sent, and not lines of a file. */
+  readonly sent?: boolean;
   /** Line `n`, from a line of the access log. */
   readonly line: (access: string, n: number) => string;
 }
@@ -41,6 +46,8 @@ const json = (access: string, n: number): string =>
     tags: ["a", "b"],
     user: { id: n },
   });
+const own = (access: string, n: number): string =>
+  JSON.stringify({ timestamp: `${second(n)}.123456Z`, host: "edge-1", source: "nginx", offset: n, labels: { env: "prod" }, message: access });
 const logfmt = (access: string, n: number): string =>
   `time=${second(n)}Z level=info status=${200 + (n % 300)} bytes=${n} msg="request done \\"fast\\"" path=/a/b/${n} agent="${access.slice(-60).replaceAll('"', "")}"`;
 const docker = (access: string, n: number): string => JSON.stringify({ log: `${access}\n`, stream: "stdout", time: `${second(n)}.123456789Z` });
@@ -53,9 +60,14 @@ const cases: readonly Case[] = [
   { name: "json", keys: { format: "json" }, line: json },
   { name: "json as text", keys: { format: "json", data_as: "string" }, line: json },
   { name: "json with time", keys: { format: "json", timestamp: { format: "rfc3339", key: "time" } }, line: json },
+  { name: "ndjson of another sender", keys: {}, line: json, sent: true },
+  { name: "ndjson of another logferry", keys: {}, line: own, sent: true },
   { name: "logfmt", keys: { format: "logfmt" }, line: logfmt },
   { name: "cri", keys: { format: "cri" }, line: cri },
   { name: "docker", keys: { format: "docker" }, line: docker },
+  { name: "plain with time, rfc3339", keys: { timestamp: { format: "rfc3339" } }, line: (access, n) => `${second(n)}.123456Z ${access}` },
+  { name: "plain with time, syslog", keys: { timestamp: { format: "syslog" } }, line: (access, n) => `Nov 23 ${second(n).slice(11)} ${access}` },
+  { name: "plain with time, epoch_ms", keys: { timestamp: { format: "epoch_ms" } }, line: (access, n) => `${readMs - (n % 60_000)} ${access}` },
   { name: "plain with time, clf", keys: { timestamp: { format: "clf" } }, line: (access) => access },
   {
     name: "plain with time, pattern and zone",
@@ -73,11 +85,19 @@ const cases: readonly Case[] = [
 
 /** Medians over rounds, each format and its plain reading in turn, after one that warms the compiler up. */
 export function formatting(plan: Plan): Formatting[] {
-  return cases.map(({ name, keys, line }) => {
+  return cases.map(({ name, keys, line, sent = false }) => {
     plan.note(`format ${name}`);
     const chunks = chunksOf(line);
-    const rounds = Array.from({ length: Math.max(3, plan.runs) + 1 }, () => [round(chunks, keys), round(chunks, {})] as const).slice(1);
-    return { name, input_mb_per_s: median(rounds.map(([mine]) => mine)), plain_mb_per_s: median(rounds.map(([, plain]) => plain)) };
+    const form = sent ? "ndjson" : "lines";
+    const rounds = Array.from({ length: Math.max(3, plan.runs) + 1 }, () => {
+      return [round(chunks, form, keys, "fastest"), round(chunks, form, keys, "plain"), round(chunks, "lines", {}, "fastest")] as const;
+    }).slice(1);
+    const [input_mb_per_s, slow_mb_per_s, plain_mb_per_s] = ([0, 1, 2] as const).map((index) => median(rounds.map((each) => each[index]))) as [
+      number,
+      number,
+      number,
+    ];
+    return { name, input_mb_per_s, slow_mb_per_s, plain_mb_per_s };
   });
 }
 
@@ -102,9 +122,9 @@ function chunksOf(line: Case["line"]): Buffer[] {
 }
 
 /** MB for a second of CPU. */
-function round(chunks: readonly Buffer[], keys: LineKeys): number {
+function round(chunks: readonly Buffer[], form: "lines" | "ndjson", keys: LineKeys, loop: "fastest" | "plain"): number {
   const fields = { from: false, source: false, host: false, labels: [] };
-  const encoder = createEncoder({ name: "bench", host: "bench", labels: {}, fields, keys });
+  const encoder = createEncoder({ name: "bench", host: "bench", labels: {}, fields, keys, loop });
   const frame: OpenFrame = { bytes: new Uint8Array(frameBytes), length: 0, records: 0, minMs: 0, maxMs: 0 };
   const frames = (_key: string, _stream: object, _timeMs: number, roomBytes: number): OpenFrame => {
     if (frame.bytes.length - frame.length < roomBytes) frame.length = 0;
@@ -115,7 +135,7 @@ function round(chunks: readonly Buffer[], keys: LineKeys): number {
   for (const bytes of chunks) {
     const start = input;
     const flow = { key: "file", start, end: false, placeAt: () => 0, cover: () => ({}) };
-    encoder.encode({ bytes, form: "lines", readMs, file: "/var/log/app.log", offset: start, flow }, frames);
+    encoder.encode({ bytes, form, readMs, file: "/var/log/app.log", offset: start, flow }, frames);
     input += bytes.length;
   }
   const used = process.cpuUsage(began);

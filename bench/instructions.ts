@@ -66,7 +66,7 @@ async function main(words: readonly string[]): Promise<void> {
 
 function encode(path: string, calls: number): void {
   const bytes = readFileSync(path);
-  const encodeRun = openKernel();
+  const encodeRun = openKernel()?.lines;
   if (encodeRun === undefined) throw new Error("this machine does not run the kernel");
   const fields = { source: "bench", host: "bench", labels: {} };
   const head = pack(headOf(fields, { readMs: 0, file: "/var/log/nginx/access.log", offset: 0 }));

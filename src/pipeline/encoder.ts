@@ -15,9 +15,8 @@ import { lineBytesMax as lineBytesDefault } from "../core/limits.ts";
 import { checkSource } from "./bound.ts";
 import { createFormatEncoder } from "./format/encoder.ts";
 import { FrameWriter } from "./frame.ts";
-import { fastestLoop } from "./kernel/kernel.ts";
+import { fastestLoops, plainLoops } from "./kernel/kernel.ts";
 import { LineEncoder, type LinesOptions } from "./lines.ts";
-import { encodeRun } from "./loop.ts";
 import { NdjsonEncoder } from "./ndjson.ts";
 import { nameStream } from "./stream.ts";
 
@@ -73,12 +72,14 @@ export interface Encoder {
 export function createEncoder(options: EncoderOptions): Encoder {
   const { name, host, labels, fields, lineBytesMax = lineBytesDefault, emptyLines = "keep", loop = "fastest" } = options;
   assert(lineBytesMax >= 4, "a line must have room for one character");
+  const loops = loop === "plain" ? plainLoops : fastestLoops();
   const lines: LinesOptions = {
     fields: { source: name, host, labels },
     stream: nameStream(fields, name, name, host, labels),
     lineBytesMax,
     skipEmpty: emptyLines === "skip",
-    encodeRun: loop === "plain" ? encodeRun : fastestLoop(),
+    encodeRun: loops.lines,
+    kernel: loops.records,
   };
   const ndjson = new NdjsonEncoder(lines, fields);
   const formatted = options.keys === undefined ? undefined : createFormatEncoder(options.keys, lines);

@@ -18,6 +18,7 @@ import type { Chunk } from "../core/contract.ts";
 import { headOf, pack, tailOf, type Fields, type Packed } from "./envelope.ts";
 import { cutAt, escapedLength } from "./escape.ts";
 import { slackBytes, type FrameWriter, type NamedStream } from "./frame.ts";
+import type { RecordsKernel } from "./kernel/records.ts";
 import { digitsMax, type EncodeRun, type Run } from "./loop.ts";
 
 export interface LinesOptions {
@@ -27,6 +28,8 @@ export interface LinesOptions {
   readonly lineBytesMax: number;
   readonly skipEmpty: boolean;
   readonly encodeRun: EncodeRun;
+  /** For lines that are more than plain text, where the machine can run it. */
+  readonly kernel: RecordsKernel | undefined;
 }
 
 export interface LinesCounts {

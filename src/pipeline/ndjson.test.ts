@@ -155,3 +155,60 @@ test("a whole chunk of lines that went out comes back the same, through any size
   expect(counts.records).toBe(5000);
   expect(received.bytes().equals(collected.bytes())).toBe(true);
 });
+
+test("any objects, ours among them, good and bad: by the kernel the same records, counts and faults as line by line", () => {
+  const line = fc.oneof(
+    {
+      weight: 20,
+      arbitrary: fc
+        .record({ n: fc.integer(), more: fc.dictionary(fc.string({ maxLength: 9 }), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 3 }) })
+        .map(({ n, more }) => own({ n, ...more })),
+    },
+    {
+      weight: 20,
+      arbitrary: fc.dictionary(fc.string({ maxLength: 20 }), fc.jsonValue({ maxDepth: 3 }), { maxKeys: 5 }).map((object) => JSON.stringify(object)),
+    },
+    {
+      weight: 8,
+      arbitrary: fc.constantFrom(
+        own({ host: "edge-2" }),
+        own({ labels: {} }),
+        own({ timestamp: "2031-01-01T00:00:00Z" }),
+        own({ source: 1 }),
+        own({ labels: { env: 1 } }),
+      ),
+    },
+    { weight: 4, arbitrary: fc.constantFrom("", " ", "\r", '{"a":1,"A":2}', '{"a":"\\ud800"}', '{"a":1e400}', ` ${own()} \r`) },
+  );
+  const bad = fc.constantFrom("", "", "", "", '{"a":1', "[1]", '{"a":01}', `${own()}x`);
+  fc.assert(
+    fc.property(
+      fc.array(line, { minLength: 1, maxLength: 40 }),
+      bad,
+      fc.nat(),
+      fc.integer({ min: 1, max: 4 }),
+      fc.constantFrom(2000, 100_000),
+      (lines, wrong, at, times, frameBytes) => {
+        const all = Array.from({ length: times }, () => lines).flat();
+        if (wrong !== "") all.splice(at % all.length, 0, wrong);
+        const chunk = chunkOf(`${all.join("\n")}\n${"\n".repeat(4096)}`);
+        const [kernel, plain] = (["fastest", "plain"] as const).map((loop) => {
+          const collected = collectFrames(frameBytes);
+          const encoder = createEncoder({ name: "ingest", host: "central", labels: { env: "hub" }, fields, loop });
+          try {
+            const counts = encoder.encode({ ...chunk, offset: 7 }, collected.frames);
+            return {
+              counts,
+              bytes: collected.bytes().toString(),
+              frames: collected.opened.map(({ key, records, minMs, maxMs }) => [key, records, minMs, maxMs]),
+            };
+          } catch (cause) {
+            return { fault: String(cause), bytes: collected.bytes().toString() };
+          }
+        });
+        expect(kernel).toEqual(plain);
+      },
+    ),
+    { numRuns: 600 },
+  );
+});

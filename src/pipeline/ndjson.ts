@@ -18,6 +18,7 @@ import type { FrameWriter, NamedStream } from "./frame.ts";
 import { LineEncoder, type LinesOptions } from "./lines.ts";
 import { digitsMax, store, storeDigits } from "./loop.ts";
 import { OwnRecords } from "./own.ts";
+import { Rows } from "./rows.ts";
 import { checkSource } from "./bound.ts";
 import { parseTime } from "./time.ts";
 
@@ -49,12 +50,14 @@ export class NdjsonEncoder {
   readonly #lines: LinesOptions;
   readonly #own: OwnRecords;
   readonly #scan = new JsonScan();
+  readonly #rows: Rows | undefined;
 
   /** `lines` is how a message is written: fields and stream of this source's own records. */
   constructor(lines: LinesOptions, streamFields: StreamFields) {
     this.#fields = lines.fields;
     this.#lines = lines;
     this.#own = new OwnRecords(streamFields, lines.fields.source);
+    this.#rows = lines.kernel === undefined ? undefined : new Rows(lines.kernel);
   }
 
   /** Throws Fault `record_invalid` (poison) or `source_refused` (denied), `record` = the line's number, before anything is written. */
@@ -73,8 +76,13 @@ export class NdjsonEncoder {
     const scan = this.#scan;
     if (!isUtf8(bytes)) throw invalid(...firstInvalid(bytes));
     scan.use(bytes);
+    const rows = this.#rows;
+    rows?.begin(bytes);
     let line = 0;
     for (let start = 0; start < bytes.length;) {
+      for (let count = rows?.read(start, scan) ?? 0; count > 0; count = rows?.next(scan) ?? 0) this.#judge(chunk, ++line, plan, counts);
+      start = rows?.reached(start) ?? start;
+      if (start >= bytes.length) break;
       const found = bytes.indexOf(LF, start);
       const end = found < 0 ? bytes.length : found;
       line++;

@@ -21,8 +21,7 @@ import { Hono } from "hono";
 import { Histogram, Registry } from "prom-client";
 import * as v from "valibot";
 import { parse } from "yaml";
-import { fastestLoop } from ${JSON.stringify(join(root, "src/pipeline/kernel/kernel.ts"))};
-import { encodeRun } from ${JSON.stringify(join(root, "src/pipeline/loop.ts"))};
+import { fastestLoops, plainLoops } from ${JSON.stringify(join(root, "src/pipeline/kernel/kernel.ts"))};
 import { commit, version } from ${JSON.stringify(join(root, "src/core/version.ts"))};
 
 const works = {
@@ -39,7 +38,7 @@ const works = {
   table: () => new Table({ head: ["x"] }).toString().includes("x"),
   command: () => new Command("logferry").option("--json").parse(["--json"], { from: "user" }).opts().json,
   nearest: () => distance("sinsk", "sinks") === 2,
-  kernel: () => fastestLoop() !== encodeRun,
+  kernel: () => fastestLoops() !== plainLoops,
   async s3() {
     const { S3_ENDPOINT: endpoint, S3_ID: accessKeyId, S3_SECRET: secretAccessKey } = process.env;
     if (endpoint === undefined) return true;

@@ -21,6 +21,7 @@ import { createLine, noCounts, outputs, type FormatCounts, type Line } from "./l
 import { Logfmt } from "./logfmt.ts";
 import { createMachine } from "./presets.ts";
 import { RecordWriter } from "./record.ts";
+import { Swift } from "./swift.ts";
 import { Text, type TextOptions } from "./text.ts";
 import { TimeFinder } from "./time.ts";
 
@@ -57,9 +58,11 @@ export class FormatEncoder {
   readonly #scan: JsonScan;
   readonly #logfmt: Logfmt;
   readonly #docker = new DockerLines();
+  readonly #swift: Swift | undefined;
   readonly #line = createLine();
   /** Of the chunk at hand. */
   #record: RecordWriter | undefined;
+  #writer: FrameWriter | undefined;
   #counts = noCounts();
   #scanned: Uint8Array | undefined;
   #flat: Uint8Array = new Uint8Array(0);
@@ -76,6 +79,11 @@ export class FormatEncoder {
     this.#logfmt = new Logfmt(timestamp?.key);
     this.#spans = timeout !== undefined;
     this.#several = multiline !== undefined;
+    const { kernel } = lines;
+    if (kernel !== undefined && !this.#spans && format !== "logfmt") {
+      const content = format === "plain" ? "message" : this.#asText ? "text" : "data";
+      this.#swift = new Swift({ lines, kernel, content, time: this.#time, key: this.#keyed ? timestamp?.key : undefined });
+    }
     this.#options = {
       machine: multiline === undefined ? undefined : createMachine(multiline),
       linesMax: multiline?.lines_max ?? 1,
@@ -90,6 +98,7 @@ export class FormatEncoder {
     const counts = (this.#counts = noCounts());
     const { fields, stream } = this.#lines;
     this.#record = new RecordWriter(fields, stream, chunk, writer, counts);
+    this.#writer = writer;
     this.#scanned = undefined;
     if (!this.#spans) {
       this.#split(chunk, undefined, chunk.offset ?? 0);
@@ -135,7 +144,8 @@ export class FormatEncoder {
     const valid = isUtf8(bytes);
     const partial = chunk.partial === true;
     const truncated = chunk.truncated === true;
-    for (let start = 0; start < bytes.length;) {
+    const swift = this.#swift?.begin(chunk, this.#writer as FrameWriter, this.#counts) === true ? this.#swift : undefined;
+    for (let start = swift?.run(0) ?? 0; start < bytes.length; start = swift?.run(start) ?? start) {
       const found = bytes.indexOf(LF, start);
       const next = found < 0 ? bytes.length : found + 1;
       let end = found < 0 ? next : found;
@@ -154,6 +164,7 @@ export class FormatEncoder {
       if (line.end - line.start > this.#lines.lineBytesMax) this.#cut(line);
       if (text === undefined) this.#finish(line);
       else text.add(line, readMs);
+      swift?.learn(line);
       start = next;
     }
   }

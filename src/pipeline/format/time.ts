@@ -1,7 +1,9 @@
 /** Where in a line its time stands, and what it is: `timestamp` of a source's configuration. */
 import type { TimestampKeys } from "../../core/format.ts";
+import type { Template } from "../kernel/records.ts";
 import { timeReader, type ReadTime } from "./instant.ts";
 import type { Line } from "./line.ts";
+import { templateMaker, type TemplateMaker } from "./template.ts";
 
 /** Looked at of a line: whoever writes the time behind more than this has another format. */
 const searchedBytesMax = 4096;
@@ -9,12 +11,28 @@ const searchedBytesMax = 4096;
 export class TimeFinder {
   readonly #read: ReadTime;
   readonly #after: Uint8Array;
+  readonly #templates: TemplateMaker;
   readonly #scratch = { seconds: NaN, nanos: 0 };
+  /** Where the time lies that was read last. */
+  #bytes: Uint8Array = new Uint8Array(0);
+  #from = 0;
+  #to = 0;
 
   constructor({ format, zone, after }: TimestampKeys) {
     this.#read = timeReader(format, zone);
     // The common log format has host, identity and user before its time, which stands in brackets.
     this.#after = new TextEncoder().encode(after ?? (format === "clf" ? "[" : ""));
+    this.#templates = templateMaker(format, this.#after);
+  }
+
+  /** What times like the one read last look like; undefined where others are not known by it. */
+  template(line: Line): Template | undefined {
+    return this.#templates.make(this.#bytes, this.#from, this.#to, line);
+  }
+
+  /** Whether a template still tells the times of lines read at `readMs`. */
+  holds(template: Template, readMs: number): boolean {
+    return this.#templates.holds(template, readMs);
   }
 
   /** Sets the line's time; false, and its time as it was, when none can be read. */
@@ -35,6 +53,9 @@ export class TimeFinder {
     if (after < 0 || (whole && after !== end)) return -1;
     line.seconds = scratch.seconds;
     line.nanos = scratch.nanos;
+    this.#bytes = bytes;
+    this.#from = start;
+    this.#to = after;
     return after;
   }
 }

@@ -8,39 +8,8 @@
 import { hexDigit, shortEscape, special } from "../escape.ts";
 import { slackBytes } from "../frame.ts";
 import { close, digitsMax, encodeRun, store, storeDigits, type EncodeRun, type Run } from "../loop.ts";
-import { kernelModule } from "./module.ts";
-
-/** What lines.as.ts exports: its places and their sizes, and its functions. */
-interface Exports {
-  readonly memory: { readonly buffer: ArrayBuffer };
-  readonly headBytesMax: Constant;
-  readonly tailBytesMax: Constant;
-  readonly inputBytesMax: Constant;
-  readonly outputBytesMax: Constant;
-  readonly escapes: Constant;
-  readonly escapeBytes: Constant;
-  readonly head: Constant;
-  readonly tail: Constant;
-  readonly input: Constant;
-  readonly output: Constant;
-  readonly result: Constant;
-  lines(
-    from: number,
-    to: number,
-    limit: number,
-    headBytes: number,
-    tailBytes: number,
-    high: number,
-    low: number,
-    lineBytesMax: number,
-    skipEmpty: number,
-  ): void;
-  text(from: number, to: number): number;
-}
-
-interface Constant {
-  readonly value: number;
-}
+import { instantiate, pieceEnd, type Exports } from "./instance.ts";
+import { RecordsKernel } from "./records.ts";
 
 const LF = 10;
 const CR = 13;
@@ -49,23 +18,27 @@ const lowUnit = 1e8;
 /** A line cannot be longer than the input; the bound is a 32-bit number there. */
 const lineBytesAny = 0x7fffffff;
 
-/** The kernel's `encodeRun`, or undefined where the machine cannot run it: no vectors, no WebAssembly, no address space for it. */
-export function openKernel(module: Uint8Array<ArrayBuffer> = Uint8Array.fromBase64(kernelModule)): EncodeRun | undefined {
-  try {
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module), {});
-    const kernel = new Kernel(exports as unknown as Exports);
-    return (run) => kernel.encode(run);
-  } catch {
-    // Whatever the reason, the plain loop does the same: a host must not go without its logs for want of a vector.
-    return undefined;
-  }
+/** Ways from lines to records. */
+export interface Loops {
+  readonly lines: EncodeRun;
+  /** Of lines that are more than plain text; undefined: one by one, as the format's encoder does it. */
+  readonly records: RecordsKernel | undefined;
 }
 
-let fastest: EncodeRun | undefined;
+/** The kernel, or undefined where the machine cannot run it: no vectors, no WebAssembly, no address space for it. */
+export function openKernel(module?: Uint8Array<ArrayBuffer>): (Loops & { readonly records: RecordsKernel }) | undefined {
+  const exports = instantiate(module);
+  if (exports === undefined) return undefined;
+  const kernel = new Kernel(exports);
+  return { lines: (run) => kernel.encode(run), records: new RecordsKernel(exports) };
+}
 
-/** The fastest way from lines to records that this machine can go: the kernel, or else the plain loop. */
-export function fastestLoop(): EncodeRun {
-  return (fastest ??= openKernel() ?? encodeRun);
+export const plainLoops: Loops = { lines: encodeRun, records: undefined };
+let fastest: Loops | undefined;
+
+/** The fastest ways from lines to records that this machine can go: the kernel, or else the plain loop. */
+export function fastestLoops(): Loops {
+  return (fastest ??= openKernel() ?? plainLoops);
 }
 
 class Kernel {
@@ -111,7 +84,7 @@ class Kernel {
     run.next = run.from;
     run.records = 0;
     for (let going = true; going && run.next < run.to;) {
-      const end = pieceEnd(run, this.#inputBytesMax);
+      const end = pieceEnd(run.bytes, run.next, run.to, this.#inputBytesMax);
       going = end > run.next ? this.#piece(run, end) : this.#long(run);
     }
   }
@@ -179,12 +152,6 @@ class Kernel {
     this.#bytes[end] = LF;
     return this.#bytes.subarray(this.#output, this.#exports.text(this.#input, end));
   }
-}
-
-/** Where the lines end that begin at `run.next` and fit into `bytesMax` together; `run.next` when not even the first one does. */
-function pieceEnd({ bytes, next, to }: Run, bytesMax: number): number {
-  if (to - next <= bytesMax) return to;
-  return Math.max(next, bytes.lastIndexOf(LF, next + bytesMax - 1) + 1);
 }
 
 /** Where the line at `start` ends, its LF left out. */

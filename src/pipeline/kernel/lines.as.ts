@@ -11,7 +11,11 @@
  * envelope fit, and that the byte behind the input is LF, where the last line may lack one.
  */
 
-/** Most of one block beyond the limit: 16 escapes of 6 bytes, 16 bytes stored in advance; and the end of the record. */
+import { content, copy, CR, digits, leadingZeros, LF } from "./text.as.ts";
+
+export { escapeBytes, escapes } from "./text.as.ts";
+
+/** As in text.as.ts. */
 const slackBytes: usize = 128;
 
 export const headBytesMax: i32 = 8192;
@@ -19,9 +23,6 @@ export const tailBytesMax: i32 = 4096;
 export const inputBytesMax: i32 = 65536;
 export const outputBytesMax: i32 = 114688;
 
-/** For each byte what it becomes, padded to eight bytes, and how many of them count. Written by the caller once. */
-export const escapes: usize = memory.data(2048, 16);
-export const escapeBytes: usize = memory.data(256, 16);
 /** What stands before and behind the offset's digits. Written by the caller for each run. */
 export const head: usize = memory.data(8192 + 16, 16);
 export const tail: usize = memory.data(4096 + 16, 16);
@@ -29,11 +30,8 @@ export const tail: usize = memory.data(4096 + 16, 16);
 export const input: usize = memory.data(65536 + 32, 16);
 /** Records, as long as they lie below the limit. */
 export const output: usize = memory.data(114688 + 128, 16);
-/** Written by `lines`: where the first line begins that was not encoded, where the records end, how many there are. */
-export const result: usize = memory.data(12, 16);
-
-const LF: u8 = 0x0a;
-const CR: u8 = 0x0d;
+/** Written by `lines`: where the first line begins that was not encoded, where the records end, how many there are. The rest is of records.as.ts. */
+export const result: usize = memory.data(48, 16);
 
 /**
  * Encodes whole lines of [from, to) to records from `output` on, until `to`, a line that does not fit below `limit`, or one
@@ -111,62 +109,9 @@ export function text(from: usize, to: usize): usize {
   return <usize>(<u32>content(from, output, usize.MAX_VALUE - slackBytes));
 }
 
-/** Escapes bytes from `i` to `o`, up to the next LF or until `o` is beyond `limit`. Returns both, `i` in the upper half. */
-function content(from: usize, at: usize, limit: usize): u64 {
-  let i = from;
-  let o = at;
-  while (o <= limit) {
-    const block = v128.load(i);
-    v128.store(o, block);
-    const named = v128.or(i8x16.eq(block, i8x16.splat(0x22)), i8x16.eq(block, i8x16.splat(0x5c)));
-    let marks = i8x16.bitmask(v128.or(named, i8x16.lt_u(block, i8x16.splat(0x20))));
-    if (marks !== 0) {
-      const ends = i8x16.bitmask(i8x16.eq(block, i8x16.splat(LF)));
-      // Those below the line's end: all of them when there is none.
-      marks &= (ends - 1) & ~ends;
-      for (; marks !== 0; marks &= marks - 1) {
-        const index = <usize>ctz(marks);
-        const byte = <usize>load<u8>(i + index);
-        store<u64>(o + index, load<u64>(escapes + (byte << 3)));
-        const bytes = <usize>load<u8>(escapeBytes + byte);
-        v128.store(o + index + bytes, v128.load(i + index + 1));
-        o += bytes - 1;
-      }
-      if (ends !== 0) {
-        const index = <usize>ctz(ends);
-        return ((<u64>(i + index)) << 32) | <u64>(o + index);
-      }
-    }
-    i += 16;
-    o += 16;
-  }
-  return ((<u64>i) << 32) | <u64>o;
-}
-
-/** Copies in blocks: up to 15 bytes behind the end are overwritten. Returns the end. */
-function copy(to: usize, from: usize, bytes: usize): usize {
-  for (let at: usize = 0; at < bytes; at += 16) v128.store(to + at, v128.load(from + at));
-  return to + bytes;
-}
-
 /** Bytes of the empty line at `start`, its end included; 0 when the line is not empty. */
 function emptyBytes(start: usize, to: usize): usize {
   const first = load<u8>(start);
   if (first === LF) return 1;
   return first === CR && start + 1 < to && load<u8>(start + 1) === LF ? 2 : 0;
-}
-
-/** The eight decimal digits of `value` (below 10^8) as bytes 0 to 9, the first one lowest: halves, quarters and eighths at once. */
-function digits(value: u32): u64 {
-  const upper = value / 10000;
-  const halves = <u64>upper | ((<u64>(value - upper * 10000)) << 32);
-  const hundreds = ((halves * 10486) >> 20) & 0x0000007f0000007f;
-  const pairs = hundreds | ((halves - 100 * hundreds) << 16);
-  const tens = ((pairs * 103) >> 10) & 0x000f000f000f000f;
-  return tens | ((pairs - 10 * tens) << 8);
-}
-
-/** Zeros before the first digit that counts, at most seven. */
-function leadingZeros(eight: u64): usize {
-  return <usize>(ctz(eight | 0x0100000000000000) >> 3);
 }
