@@ -3,6 +3,7 @@ import type { FileStat } from "../../core/disk.ts";
 import { spanTimeout } from "../../core/format.ts";
 import type { Catalog } from "./catalog.ts";
 import type { FileConfig } from "./config.ts";
+import { readAt } from "./examine.ts";
 import { unreadable } from "./faults.ts";
 import type { Reader } from "./reader.ts";
 import type { Tracked } from "./tracked.ts";
@@ -33,10 +34,7 @@ export async function poll(catalog: Catalog, reader: Reader, config: FileConfig,
     for (const [index, stat] of stats.entries()) {
       const file = part[index];
       if (file === undefined || stat === undefined) continue;
-      if (stat.bytes < file.readEnd) {
-        await catalog.cut(file);
-        continue;
-      }
+      if (stat.bytes < file.readEnd && !(await stands(file, stat, catalog))) continue;
       if (stat.links === 0) file.state = "deleted";
       if (file.seen(stat, now)) enqueue(file);
       // What is deleted cannot be read again after a restart: its last event does not wait for more.
@@ -58,6 +56,25 @@ async function look(file: Tracked, catalog: Catalog): Promise<FileStat | undefin
   } catch (cause) {
     catalog.failed(file, unreadable("look at", file.path, cause));
     return undefined;
+  }
+}
+
+/**
+ * Of a file that has become smaller than we have looked at: whether all we have read of it stands. File servers say sizes that are some
+ * seconds old, and a line that was not whole yet may be taken back; only what is gone was cut.
+ */
+async function stands(file: Tracked, stat: FileStat, catalog: Catalog): Promise<boolean> {
+  if (file.handle === undefined) return false;
+  try {
+    const { readOffset, tailBytes } = file;
+    const before = await readAt(file.handle, readOffset - tailBytes, tailBytes);
+    const same = tailBytes > 0 && before.byteLength === tailBytes && file.tailMatches(before);
+    if (!same) await catalog.cut(file);
+    else if (stat.bytes >= readOffset) file.readEnd = stat.bytes;
+    return same && stat.bytes >= readOffset;
+  } catch (cause) {
+    catalog.failed(file, unreadable("read", file.path, cause));
+    return false;
   }
 }
 
