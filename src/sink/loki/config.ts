@@ -69,6 +69,15 @@ export const schema = v.pipe(
       ),
       "all",
     ),
+    equal_times: v.optional(
+      v.pipe(
+        v.picklist(["ordered", "kept"], "must be ordered or kept"),
+        v.description(
+          "Loki shows entries of one stream and time in any order. `ordered`: where records with a time to the microsecond, as the lines of one read of a file have, have the same, each goes a nanosecond behind the one before; longer times stay. `kept`: all stay.",
+        ),
+      ),
+      "ordered",
+    ),
     encoding: v.optional(
       v.pipe(
         v.picklist(["protobuf", "json"], "must be protobuf or json"),

@@ -12,9 +12,9 @@ import { JsonScan } from "../../core/json.ts";
 import type { Config } from "./config.ts";
 import type { Placed, Stream, Streams } from "./stream.ts";
 import type { Fields } from "./template.ts";
-import { Times, type Time } from "./time.ts";
+import { Times, type ReadTime } from "./time.ts";
 
-export interface Entry extends Time {
+export interface Entry extends ReadTime {
   readonly stream: Stream;
   readonly line: Uint8Array;
   /** Names and values by turns. */
@@ -146,14 +146,14 @@ export class Records {
     return offset === "" ? ["sequence", String(sequence)] : ["offset", offset];
   }
 
-  #entry({ stream, rest }: Placed, { seconds, nanos }: Time, content: Uint8Array, given: string[], sequence: number): Entry {
+  #entry({ stream, rest }: Placed, { seconds, nanos, exact }: ReadTime, content: Uint8Array, given: string[], sequence: number): Entry {
     const cut = content.byteLength > this.#lineBytesMax;
     const line = cut ? content.subarray(0, characterEnd(content, this.#lineBytesMax)) : content;
     const metadata = rest.length === 0 ? given : [...rest, ...given];
     if (cut && this.#metadata === "all" && !metadata.includes("truncated")) metadata.push("truncated", "true");
     let bytes = entryBytes + line.byteLength;
     for (const part of metadata) bytes += part.length + 4;
-    return { stream, seconds, nanos, line, metadata, sequence, cut, bytes };
+    return { stream, seconds, nanos, exact, line, metadata, sequence, cut, bytes };
   }
 }
 

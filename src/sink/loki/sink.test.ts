@@ -156,6 +156,41 @@ describe("a push", () => {
     expect(messages()).toHaveLength(50);
   });
 
+  const timesOf = (): [ns: bigint, line: string][] =>
+    [...fake.store.streams.values()].flatMap(({ entries }) =>
+      entries.map(({ ns, line }): [bigint, string] => [ns - BigInt(begunMs) * 1_000_000n, line]),
+    );
+
+  test("keeps the order of lines that have one time: each goes a nanosecond behind the one before", async () => {
+    await put(batchOf([{ message: "c" }, { message: "b" }, { message: "a" }, { message: "z", source: "b" }, { message: "later", ms: 1 }]));
+    expect(timesOf()).toEqual([[0n, "c"], [1n, "b"], [2n, "a"], [1_000_000n, "later"], [0n, "z"]]); // prettier-ignore
+    expect(new Set(fake.pushes.flatMap(({ streams }) => streams.map(({ stream }) => stream["source"]))).size).toBe(2);
+  });
+
+  test("leaves times that say their nanoseconds, and all of them when that is wanted", async () => {
+    await put(batchOf([{ message: "a", ns: "000000" }, { message: "b", ns: "000000" }])); // prettier-ignore
+    await put(batchOf([{ message: "c" }, { message: "d" }]), { equal_times: "kept" });
+    expect(timesOf().map(([ns]) => ns)).toEqual([0n, 0n, 0n, 0n]);
+  });
+
+  test("stays in order when the time moves on by less than that, and when it goes back", async () => {
+    const many = Array.from({ length: 1200 }, (_, at) => ({ message: `n=${at}` }));
+    await put(batchOf([...many, { message: "next", ns: "001" }, { message: "back", ms: -1 }]), { concurrency: 1 });
+    const times = timesOf();
+    expect(times.slice(0, 3).map(String)).toEqual(["-1000000,back", "0,n=0", "1,n=1"]);
+    expect(times.slice(-2).map(String)).toEqual(["1199,n=1199", "1200,next"]);
+  });
+
+  test("goes on counting in the next batch, the same after a restart", async () => {
+    const second = batchOf([{ message: "c" }, { message: "d" }]);
+    await using sink = await open();
+    await sink.put(batchOf([{ message: "a" }, { message: "b" }]), testSignals().signals);
+    fake.script = { after: () => (fake.pushes.length === 1 ? { status: 502 } : undefined) };
+    expect(await faultOf(sink.put(second, testSignals().signals))).toMatchObject({ code: "loki_server_error" });
+    await put({ ...second, note: second.notes.at(-1) });
+    expect(timesOf()).toEqual([[0n, "a"], [1n, "b"], [2n, "c"], [3n, "d"]]); // prettier-ignore
+  });
+
   test("equal lines of one time are all stored", async () => {
     await put(batchOf([{}, {}, {}]));
     expect(messages()).toEqual(["m", "m", "m"]);

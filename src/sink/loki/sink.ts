@@ -22,9 +22,10 @@ import { check } from "./check.ts";
 import { Client } from "./client.ts";
 import { schema, type Config } from "./config.ts";
 import { areAllTooOld, reasonsIn, refused } from "./fault.ts";
+import { Order } from "./order.ts";
 import { type Entry, Records } from "./record.ts";
 import { Streams } from "./stream.ts";
-import { type Shard, Work } from "./work.ts";
+import { readNote, type Shard, Work } from "./work.ts";
 
 export const loki: SinkKind<Config> = {
   type: "loki",
@@ -45,6 +46,7 @@ class LokiSink implements Sink {
   readonly #context: SinkContext;
   readonly #client: Client;
   readonly #records: Records;
+  readonly #order = new Order();
   readonly #tolerance = new Tolerance();
   /** Of the batch that was tried last, once some of it was stored. */
   #begun: { readonly digest: string; readonly work: Work } | undefined;
@@ -88,6 +90,7 @@ class LokiSink implements Sink {
         causes.find((cause) => !(cause instanceof Fault)) ?? causes.find((cause) => cause instanceof Fault && cause.retry !== "later") ?? causes[0]
       );
     }
+    this.#order.remember(work.ordered);
     this.#tolerance.add(work.records, work.refusedCount);
     if (work.cut > 0) this.#tellCut(work.cut);
     return { outcome: "delivered", ...(work.refusals === undefined ? {} : { refused: work.refusals }) };
@@ -108,8 +111,13 @@ class LokiSink implements Sink {
         at = end + 1;
       }
     }
-    const { concurrency, batch: limits } = this.#config;
-    return new Work(entries, concurrency, limits.bytes_max, batch.note);
+    const { concurrency, equal_times, batch: limits } = this.#config;
+    const note = readNote(batch.note);
+    const ordered = equal_times === "kept" ? { entries, carry: {}, last: new Map() } : this.#order.apply(entries, note?.carry);
+    const work = new Work(ordered, concurrency, limits.bytes_max, note);
+    // A retry must give the same nanoseconds, also that of another process.
+    if (note === undefined && Object.keys(ordered.carry).length > 0) await batch.setNote(work.note());
+    return work;
   }
 
   /** Pushes the groups of a shard, one after the other, until there are none. What is left when it rejects is still to be pushed. */

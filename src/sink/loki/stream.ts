@@ -34,6 +34,8 @@ export class Streams {
   readonly #labelsMax: number;
   readonly #restWanted: boolean;
   readonly #known = new Map<string, Placed>();
+  /** By their text: records that differ in what no label says are of one stream. */
+  readonly #streams = new Map<string, Stream>();
 
   constructor(config: Pick<Config, "labels" | "labels_max" | "metadata">) {
     this.#every = Object.hasOwn(config.labels, every);
@@ -49,7 +51,10 @@ export class Streams {
     const key = JSON.stringify(fields);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    if (this.#known.size >= rememberedMax) this.#known.clear();
+    if (this.#known.size >= rememberedMax) {
+      this.#known.clear();
+      this.#streams.clear();
+    }
     const placed = this.#place(fields);
     this.#known.set(key, placed);
     return placed;
@@ -78,7 +83,10 @@ export class Streams {
     }
     if (labels.size === 0) labels.set("source", cut(fields.source ?? "") || "unknown");
     const rest = this.#restWanted ? [...left, ...ownLeft].filter(([, value]) => value !== "").flat() : [];
-    return { stream: streamOf(labels), rest };
+    const made = streamOf(labels);
+    const stream = this.#streams.get(made.text) ?? made;
+    this.#streams.set(made.text, stream);
+    return { stream, rest };
   }
 }
 

@@ -5,7 +5,12 @@ export interface Time {
   readonly nanos: number;
 }
 
-const none: Time = { seconds: 0, nanos: 0 };
+/** `exact`: it was written with more than six digits. */
+export interface ReadTime extends Time {
+  readonly exact: boolean;
+}
+
+const none: ReadTime = { seconds: 0, nanos: 0, exact: true };
 
 /** Reads RFC 3339 times. The seconds of the last one are kept, since records come in runs. */
 export class Times {
@@ -14,7 +19,7 @@ export class Times {
   #seconds = 0;
 
   /** 1970 for what is no time: Loki refuses it as too old, and so it is counted. Digits beyond nanoseconds are cut off. */
-  read(text: string): Time {
+  read(text: string): ReadTime {
     const match = /^(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)$/.exec(text);
     const [, prefix, fraction = "", zone] = match ?? [];
     if (prefix === undefined || zone === undefined) return none;
@@ -27,7 +32,7 @@ export class Times {
       this.#prefix = prefix;
       this.#zone = zone;
     }
-    return { seconds: this.#seconds, nanos: Number(fraction.slice(0, 9).padEnd(9, "0")) };
+    return { seconds: this.#seconds, nanos: Number(fraction.slice(0, 9).padEnd(9, "0")), exact: fraction.length > 6 };
   }
 }
 

@@ -8,6 +8,7 @@
  */
 import * as v from "valibot";
 import type { Json, Refusals } from "../../core/contract.ts";
+import type { Ordered } from "./order.ts";
 import type { Entry } from "./record.ts";
 import type { Stream } from "./stream.ts";
 
@@ -15,8 +16,23 @@ const spanSeconds = 1800;
 /** One stream that Loki does not take then holds up so many. */
 const streamsMax = 1000;
 
-/** What is written down of a batch under way: how many of each shard are done with, and how many of these were refused, by reason. */
-const noteSchema = v.object({ passed: v.array(v.number()), refused: v.record(v.string(), v.number()), example: v.string() });
+/**
+ * What is written down of a batch under way: how many of each shard are done with, how many of these were refused, by reason, and
+ * the nanoseconds that its streams began with (order.ts).
+ */
+const noteSchema = v.object({
+  passed: v.array(v.number()),
+  refused: v.record(v.string(), v.number()),
+  example: v.string(),
+  carry: v.record(v.string(), v.number()),
+});
+export type Note = v.InferOutput<typeof noteSchema>;
+
+/** A batch's note, as `Work.note` gave it; undefined when there is none. */
+export function readNote(note: Json | undefined): Note | undefined {
+  const parsed = v.safeParse(noteSchema, note);
+  return parsed.success ? parsed.output : undefined;
+}
 
 export class Shard {
   groups: Entry[][];
@@ -60,6 +76,7 @@ export class Shard {
 
 /** A batch under way. */
 export class Work {
+  readonly ordered: Ordered;
   readonly shards: readonly Shard[];
   readonly records: number;
   /** Its entries lie further apart than a group may. */
@@ -69,10 +86,11 @@ export class Work {
   /** Refused before the start of the process. */
   readonly #earlier: Refusals | undefined;
 
-  /** `note` as `note()` made it, of this batch, maybe under another configuration; it then counts for nothing. */
-  constructor(entries: readonly Entry[], shards: number, bytesMax: number, note?: Json) {
-    const parsed = v.safeParse(noteSchema, note);
-    const known = parsed.success && parsed.output.passed.length === shards ? parsed.output : undefined;
+  /** `note` of an earlier process; of another configuration, it counts for nothing. */
+  constructor(ordered: Ordered, shards: number, bytesMax: number, note?: Note) {
+    const { entries } = ordered;
+    const known = note?.passed.length === shards ? note : undefined;
+    this.ordered = ordered;
     this.#earlier = known === undefined || Object.keys(known.refused).length === 0 ? undefined : { reasons: known.refused, example: known.example };
     this.records = entries.length;
     this.cut = entries.filter((entry) => entry.cut).length;
@@ -104,7 +122,7 @@ export class Work {
 
   note(): Json {
     const { reasons = {}, example = "" } = this.refusals ?? {};
-    return { passed: this.shards.map(({ passed }) => passed), refused: reasons, example };
+    return { passed: this.shards.map(({ passed }) => passed), refused: reasons, example, carry: this.ordered.carry };
   }
 }
 
