@@ -6,13 +6,15 @@
  *              u8 kind, u8 version, u16 flags, body, u32 CRC-32 of everything before it
  *     head     (kind 1, first in the file) 16 spool id, u32 epoch, u64 segment, u64 previous segment,
  *              u64 bytes of the previous segment that count, u64 first sequence, u64 first group,
- *              u64 NDJSON bytes in all segments before, i64 µs first record time, u8 n, n writer
+ *              u64 NDJSON bytes in all segments before, i64 µs first record time, u8 n, n writer,
+ *              u32 bytes of the seal behind what counts of the previous segment, should it be there
  *     frame    (kind 2, before each payload; flag 1: mixed) u64 first sequence, u32 records, u32 raw bytes, u32 payload bytes,
  *              i64 µs min and i64 µs max record time, u32 CRC-32 of the payload, u16 n, n stream (JSON)
  *     commit   (kind 3, after the last payload of a group) u64 group, u64 group bytes, u64 next sequence,
  *              u32 CRC-32 over the group's frame blocks, u32 n, n position deltas (JSON),
  *              u32 n, n position deltas of the group before (JSON)
- *     seal     (kind 4, after the group was synced; itself not synced) u64 group
+ *     seal     (kind 4, after the group was synced; itself not synced) u64 group, u32 n, n position deltas of the group (JSON):
+ *              should the commit block of the newest group rot, no next one repeats them
  *
  * Sequences, sizes and times are below 2^53, so they are held in JavaScript numbers.
  *
@@ -46,6 +48,8 @@ export interface Head {
   /** Wall milliseconds. */
   minMs: number;
   writer: string;
+  /** Of the seal that may stand behind what counts of the previous segment. */
+  previousSealBytes: number;
 }
 
 export interface FrameHeader {
@@ -75,6 +79,7 @@ export interface Commit {
 export interface Seal {
   kind: "seal";
   group: number;
+  delta: GroupDelta;
 }
 
 export type Block = Head | FrameHeader | Commit | Seal;
@@ -94,7 +99,7 @@ export const blockBytesMin = prefixBytes + crcBytes;
 export const blockBytesMax = 64 * 1024 * 1024;
 export const headBytesMax = 512;
 const frameBlockBytesMax = prefixBytes + 8 + 4 * 3 + 8 * 2 + 4 + 2 + 0xffff + crcBytes;
-const bytesMaxOf: readonly number[] = [0, headBytesMax, frameBlockBytesMax, blockBytesMax, blockBytesMin + 8];
+const bytesMaxOf: readonly number[] = [0, headBytesMax, frameBlockBytesMax, blockBytesMax, blockBytesMax];
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -179,12 +184,17 @@ export function encodeBlock(value: Block): Uint8Array {
   if (value.kind === "head") return encodeHead(value);
   if (value.kind === "frame") return encodeFrame(value);
   if (value.kind === "commit") return encodeCommit(value);
-  return block("seal", 0, 8, (cursor) => cursor.u64(value.group));
+  const delta = encoder.encode(JSON.stringify(value.delta));
+  return block("seal", 0, 8 + 4 + delta.byteLength, (cursor) => {
+    cursor.u64(value.group);
+    cursor.u32(delta.byteLength);
+    cursor.raw(delta);
+  });
 }
 
 function encodeHead(head: Head): Uint8Array {
   const writer = encoder.encode(head.writer).subarray(0, 255);
-  return block("head", 0, 16 + 4 + 8 * 7 + 1 + writer.byteLength, (cursor) => {
+  return block("head", 0, 16 + 4 + 8 * 7 + 1 + writer.byteLength + 4, (cursor) => {
     cursor.raw(Buffer.from(head.spoolId, "hex"));
     cursor.u32(Number.parseInt(head.epoch, 16));
     cursor.u64(head.segment);
@@ -196,6 +206,7 @@ function encodeHead(head: Head): Uint8Array {
     cursor.micros(head.minMs);
     cursor.bytes[cursor.at++] = writer.byteLength;
     cursor.raw(writer);
+    cursor.u32(head.previousSealBytes);
   });
 }
 
@@ -290,6 +301,7 @@ function decodeBody(kind: number, flags: number, cursor: Cursor): Block | undefi
       rawBefore: cursor.readU64(),
       minMs: cursor.readMicros(),
       writer: decoder.decode(cursor.readRaw(cursor.readRaw(1)[0] ?? 0)),
+      previousSealBytes: cursor.readU32(),
     };
   }
   if (kind === kinds.frame) {
@@ -317,7 +329,7 @@ function decodeBody(kind: number, flags: number, cursor: Cursor): Block | undefi
       previousDelta: deltaIn(cursor.readJson(cursor.readU32())),
     };
   }
-  return kind === kinds.seal ? { kind: "seal", group: cursor.readU64() } : undefined;
+  return kind === kinds.seal ? { kind: "seal", group: cursor.readU64(), delta: deltaIn(cursor.readJson(cursor.readU32())) } : undefined;
 }
 
 function objectIn(value: unknown): Record<string, never> {

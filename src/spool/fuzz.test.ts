@@ -28,6 +28,7 @@ const head = fc.record({
   rawBefore: count,
   minMs: ms,
   writer: fc.string({ maxLength: 60 }),
+  previousSealBytes: small,
 });
 const frame = fc.record({
   kind: fc.constant("frame" as const),
@@ -50,7 +51,7 @@ const commit = fc.record({
   delta: json,
   previousDelta: json,
 });
-const seal = fc.record({ kind: fc.constant("seal" as const), group: count });
+const seal = fc.record({ kind: fc.constant("seal" as const), group: count, delta: json });
 const block: fc.Arbitrary<Block> = fc.oneof(head, frame, commit, seal);
 
 /** Bytes that have everything of a block but sense: magic, a length that fits, any kind and version, a right CRC. */
@@ -180,11 +181,11 @@ test("scan: a file that is nothing but claims of long blocks takes no longer tha
     content.writeUInt8(3, at + 8);
     content.writeUInt8(1, at + 9);
   }
-  const good = encodeBlock({ kind: "seal", group: 5 });
+  const good = encodeBlock({ kind: "seal", group: 5, delta: {} });
   content.set(good, content.byteLength - good.byteLength);
   const { file, asked } = fileOf(content);
   const items = await Array.fromAsync(scan(file, 0, content.byteLength));
-  expect(items.at(-1)?.block).toEqual({ kind: "seal", group: 5 });
+  expect(items.at(-1)?.block).toEqual({ kind: "seal", group: 5, delta: {} });
   // The file itself a few times over, and what a search may spend on wrong claims.
   expect(asked.all).toBeLessThan(512 * 1024 * 1024);
 }, 60_000);

@@ -1,5 +1,5 @@
 /** Commit groups as they are found in a segment file: what recovery decides on and `spool verify` checks. */
-import type { Commit, FrameHeader } from "./format.ts";
+import type { Commit, FrameHeader, Seal } from "./format.ts";
 import type { Item } from "./scan.ts";
 
 /** One commit group as found. `at` and `end` frame its blocks; `sealed` says it was synced once. */
@@ -8,6 +8,8 @@ export interface FoundGroup {
   readonly end: number;
   readonly frames: { header: FrameHeader; payloadAt: number }[];
   readonly commit: Commit | undefined;
+  /** Its own, where its commit block is rotten. */
+  seal: Seal | undefined;
   sealed: boolean;
   /** Where its own seal ends, or `end` when it has none. */
   sealEnd: number;
@@ -27,12 +29,13 @@ export class GroupCollector {
     const last = this.#groups.at(-1);
     if (block?.kind === "head") return;
     if (block?.kind === "seal") {
-      // A seal whose commit block is rotten: the group was synced, its frames count, its positions come with the next.
+      // A seal whose commit block is rotten: the group was synced, its frames count, its positions stand in the seal.
       const own = last?.commit?.group === block.group || this.#at === undefined;
       if (!own) this.#close(at, undefined);
       const sealed = this.#groups.at(-1);
       if (sealed === undefined) return;
       sealed.sealed = true;
+      if (sealed.commit === undefined) sealed.seal = block;
       if (sealed.end === at) sealed.sealEnd = at + length;
       return;
     }
@@ -65,7 +68,7 @@ export class GroupCollector {
 
   #close(end: number, commit: Commit | undefined): void {
     const at = this.#at ?? end;
-    this.#groups.push({ at, end, frames: this.#frames, commit, sealed: false, sealEnd: end, damaged: this.#damagedTo > at });
+    this.#groups.push({ at, end, frames: this.#frames, commit, seal: undefined, sealed: false, sealEnd: end, damaged: this.#damagedTo > at });
     this.#frames = [];
     this.#at = undefined;
     this.#damagedTo = 0;

@@ -12,7 +12,7 @@ import { GroupCollector, type FoundGroup } from "./groups.ts";
 import { layoutOf, segmentName, segmentNumber } from "./layout.ts";
 import { readIdentity } from "./identity.ts";
 import { futureFormat, Positions, readCheckpoints } from "./positions.ts";
-import { beginsAsOurs, readFully, scan, sealBytes, type Item } from "./scan.ts";
+import { beginsAsOurs, readFully, scan, type Item } from "./scan.ts";
 
 /** A row of `spool ls`. Times are RFC 3339. */
 export interface SegmentRow {
@@ -286,7 +286,8 @@ async function settle(disk: Disk, dir: string, walked: WalkedItems, successor: H
   const groups = collector.finish(named);
   const end = named ?? groups.at(-1)?.end ?? 0;
   const damaged = walked.items.filter((item) => item.block === undefined && item.at < end).map(({ at, length }) => ({ at, length }));
-  const tailAt = walked.items.find(({ at, block }) => at === end && block?.kind === "seal") === undefined ? end : end + sealBytes;
+  const seal = walked.items.find(({ at, block }) => at === end && block?.kind === "seal");
+  const tailAt = end + (seal?.length ?? 0);
   let foreignAt: number | undefined;
   if (walked.fileBytes > tailAt) {
     await using file = await disk.open(`${layoutOf(dir).segments}/${walked.name}`, "read");

@@ -33,13 +33,13 @@
 import type { DiskFile } from "../core/disk.ts";
 import type { Doors } from "../core/doors.ts";
 import { errnoOf } from "../core/fault.ts";
-import { encodeBlock, FutureVersion, type GroupDelta, type Head } from "./format.ts";
+import { encodeBlock, FutureVersion, type Commit, type GroupDelta, type Head } from "./format.ts";
 import { segmentName, type Layout } from "./layout.ts";
 import { futureFormat, Positions, readCheckpoints } from "./positions.ts";
 import { findSegments, tellUnreadable, type FoundSegment } from "./find.ts";
 import { GroupCollector, type FoundGroup } from "./groups.ts";
 import type { Quarantine } from "./quarantine.ts";
-import { beginsAsOurs, isSealAt, readFully, scan, sealBytes } from "./scan.ts";
+import { beginsAsOurs, readFully, scan, sealBytesAt } from "./scan.ts";
 import type { Segment } from "./segments.ts";
 import type { Tail } from "./writer.ts";
 
@@ -95,6 +95,7 @@ export async function recover(doors: Doors, layout: Layout, quarantine: Quaranti
       lastDelta: recovery.lastDelta,
       previousSegment: last?.number ?? 0,
       previousBytes: last?.bytes ?? 0,
+      previousSealBytes: recovery.sealBytes,
     },
   };
 }
@@ -110,6 +111,8 @@ class Recovery {
   readonly segments: Segment[] = [];
   readonly positions: Positions;
   lastDelta: GroupDelta = {};
+  /** Of the seal behind what counts of the newest segment. */
+  sealBytes = 0;
   /** A commit's positions are neither in the checkpoint nor repeated by the next. */
   positionsGap = false;
   readonly #doors: Doors;
@@ -170,7 +173,7 @@ class Recovery {
         continue;
       }
       const named = successor?.previousSegment === segment.number ? successor : undefined;
-      if (named !== undefined) await this.#checkLength(segment, named.previousBytes);
+      if (named !== undefined) await this.#checkLength(segment, named);
       const limit = Math.min(named?.previousBytes ?? segment.fileBytes, segment.fileBytes);
       if (named !== undefined && segment.head !== undefined && this.#coveredBy(named)) counts.push({ segment, bytes: limit, groups: undefined });
       else {
@@ -210,7 +213,7 @@ class Recovery {
   }
 
   /** A segment that its successor names: shorter than that is damage; longer is what a failed sync left, or foreign bytes. */
-  async #checkLength(segment: FoundSegment, bytes: number): Promise<void> {
+  async #checkLength(segment: FoundSegment, { previousBytes: bytes, previousSealBytes }: Head): Promise<void> {
     const { path, fileBytes } = segment;
     if (fileBytes < bytes) {
       await this.#quarantine.missing(`${segmentName(segment.number)}-short`, {
@@ -219,10 +222,10 @@ class Recovery {
         hint: "somebody or the disk has cut it: what is there is read, the rest is lost",
       });
     }
-    // Its own seal may lie behind what counts.
-    if (fileBytes <= bytes + sealBytes) return;
+    // Its own seal may lie behind what counts, or a part of it.
+    if (fileBytes <= bytes + previousSealBytes) return;
     await using file = await this.#doors.disk.open(path, "write");
-    await this.#cut(file, segment, bytes + ((await isSealAt(file, bytes)) ? sealBytes : 0));
+    await this.#cut(file, segment, bytes + (await sealBytesAt(file, bytes, fileBytes)));
   }
 
   /** How much of the newest segment counts; makes that durable, cuts the rest, and seals it. */
@@ -240,10 +243,20 @@ class Recovery {
     await file.datasync();
     // The process before may have died between the sync of a new file and that of its name.
     await this.#doors.disk.syncDirectory(this.#layout.segments);
-    // The next start is to know that this was synced. Losing the seal costs nothing, as ever.
-    if (kept.sealEnd === kept.end && kept.commit !== undefined)
-      await file.write([encodeBlock({ kind: "seal", group: kept.commit.group })], kept.end).catch(() => file.truncate(kept.end));
+    this.sealBytes = kept.sealEnd - kept.end;
+    if (this.sealBytes === 0 && kept.commit !== undefined) await this.#seal(file, kept.end, kept.commit);
     return kept.end;
+  }
+
+  /** The next start is to know that this was synced. Losing the seal costs nothing, as ever. */
+  async #seal(file: DiskFile, at: number, { group, delta }: Commit): Promise<void> {
+    const seal = encodeBlock({ kind: "seal", group, delta });
+    try {
+      await file.write([seal], at);
+      this.sealBytes = seal.byteLength;
+    } catch {
+      await file.truncate(at);
+    }
   }
 
   /** A checkpoint is written of what was synced only. */
@@ -307,7 +320,8 @@ class Recovery {
     const rawBefore = segment.head?.rawBefore ?? (before === undefined ? 0 : before.rawBefore + before.rawBytes);
     const frames = groups?.flatMap((group) => group.frames) ?? [];
     const lastFrame = frames.at(-1)?.header;
-    const lastCommit = groups?.findLast((group) => group.commit !== undefined)?.commit;
+    const lastCommit = groups?.findLast(({ commit }) => commit !== undefined)?.commit;
+    const lastGroup = groups?.findLast(({ commit, seal }) => (commit ?? seal) !== undefined);
     const framesEnd = lastFrame === undefined ? firstSequence : lastFrame.firstSequence + lastFrame.records;
     this.segments.push({
       number: segment.number,
@@ -315,7 +329,7 @@ class Recovery {
       firstSequence,
       nextSequence: after?.firstSequence ?? Math.max(lastCommit?.nextSequence ?? 0, framesEnd),
       firstGroup: segment.head?.firstGroup ?? (before?.lastGroup ?? 0) + 1,
-      lastGroup: after === undefined ? (lastCommit?.group ?? segment.head?.firstGroup ?? 0) : after.firstGroup - 1,
+      lastGroup: after === undefined ? ((lastGroup?.commit ?? lastGroup?.seal)?.group ?? segment.head?.firstGroup ?? 0) : after.firstGroup - 1,
       rawBefore,
       rawBytes: after === undefined ? frames.reduce((sum, { header }) => sum + header.rawBytes, 0) : after.rawBefore - rawBefore,
       minMs: segment.head?.minMs ?? firstFrame?.minMs ?? 0,
@@ -324,16 +338,17 @@ class Recovery {
     for (const group of groups ?? []) this.#apply(group);
   }
 
-  /** Brings the positions up to date. A rotten commit costs none of them, since the next one repeats its delta. */
-  #apply({ commit }: FoundGroup): void {
-    if (commit === undefined) return;
-    if (commit.group > this.#appliedGroup) {
-      if (commit.group > this.#appliedGroup + 2) this.positionsGap = true;
-      if (commit.group > this.#appliedGroup + 1) this.positions.apply(commit.previousDelta);
-      this.positions.apply(commit.delta);
-      this.#appliedGroup = commit.group;
+  /** Brings the positions up to date. A rotten commit costs none of them, since its seal and the next commit repeat its delta. */
+  #apply({ commit, seal }: FoundGroup): void {
+    const said = commit ?? seal;
+    if (said === undefined) return;
+    if (said.group > this.#appliedGroup) {
+      if (said.group > this.#appliedGroup + (commit === undefined ? 1 : 2)) this.positionsGap = true;
+      if (commit !== undefined && said.group > this.#appliedGroup + 1) this.positions.apply(commit.previousDelta);
+      this.positions.apply(said.delta);
+      this.#appliedGroup = said.group;
     }
-    this.lastDelta = commit.delta;
+    this.lastDelta = said.delta;
   }
 }
 

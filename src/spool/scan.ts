@@ -6,7 +6,7 @@
  * also over bytes that somebody made up to look like blocks (see `searchBytesMax`).
  */
 import type { DiskFile } from "../core/disk.ts";
-import { blockBytesMin, blockLength, decodeBlock, FutureVersion, magic, type Block, type FrameHeader } from "./format.ts";
+import { blockLength, decodeBlock, FutureVersion, magic, type Block, type FrameHeader } from "./format.ts";
 
 /** A block at `at` (with its payload behind it for a frame), or `length` damaged bytes. Lengths include the payload. */
 export type Item =
@@ -128,11 +128,10 @@ export async function readFully(file: DiskFile, into: Uint8Array, position: numb
   return length;
 }
 
-export const sealBytes = blockBytesMin + 8;
-
-export async function isSealAt(file: DiskFile, at: number): Promise<boolean> {
-  for await (const { block } of scan(file, at, at + sealBytes)) return block?.kind === "seal";
-  return false;
+/** The length of the whole seal that stands at `at`; 0 when none does. */
+export async function sealBytesAt(file: DiskFile, at: number, end: number): Promise<number> {
+  for await (const { block, length } of scan(file, at, end)) return block?.kind === "seal" ? length : 0;
+  return 0;
 }
 
 /** Whether what lies from `at` to `end` can be a write of ours cut short: it begins with a block's first bytes, or where nothing reached the disk. */

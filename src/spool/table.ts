@@ -74,7 +74,7 @@ export function headOf(row: Row, identity: Pick<Head, "spoolId" | "epoch" | "wri
   const { number, previous, firstSequence, firstGroup, rawBefore, minMs } = row;
   const { spoolId, epoch, writer } = identity;
   const before = { previousSegment: previous?.number ?? 0, previousBytes: previous?.bytes ?? 0 };
-  return { kind: "head", spoolId, epoch, writer, segment: number, ...before, firstSequence, firstGroup, rawBefore, minMs };
+  return { kind: "head", spoolId, epoch, writer, segment: number, ...before, firstSequence, firstGroup, rawBefore, minMs, previousSealBytes: 0 };
 }
 
 /** Whether a head is the one that `row` was written of. */

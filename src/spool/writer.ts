@@ -29,6 +29,8 @@ export interface Tail {
   /** The newest segment and what counts of it. */
   previousSegment: number;
   previousBytes: number;
+  /** Of its last seal, 0 when there is none. */
+  previousSealBytes: number;
 }
 
 export interface WriterOptions {
@@ -64,7 +66,7 @@ export class SegmentWriter {
   /** Bytes the group will take on disk, about. */
   static bytesOf(group: Group): number {
     const frames = group.frames.reduce((sum, { payload }) => sum + payload.byteLength + groupOverheadBytes, groupOverheadBytes);
-    return frames + JSON.stringify(group.delta).length;
+    return frames + 2 * JSON.stringify(group.delta).length; // in the commit and in the seal
   }
 
   /** Ends the newest segment, so that it may go once it is delivered; the next group begins another. */
@@ -152,6 +154,7 @@ export class SegmentWriter {
       rawBefore: tail.rawBytes,
       minMs: group.frames[0]?.header.minMs ?? doors.clock.now(),
       writer,
+      previousSealBytes: tail.previousSealBytes,
     });
   }
 
@@ -233,6 +236,7 @@ export class SegmentWriter {
       tail.previousSegment = tail.nextSegment++;
     }
     tail.previousBytes = this.#at;
+    tail.previousSealBytes = 0;
     tail.nextSequence += records;
     tail.rawBytes += rawBytes;
     tail.lastDelta = group.delta;
@@ -243,12 +247,13 @@ export class SegmentWriter {
     this.#options.counted(group.delta, begun);
   }
 
-  /** Says that the group was synced: what is then found broken is rot, not a torn write. Losing the seal itself costs nothing. */
+  /** Says that the group was synced, and its positions once more: what is then found broken is rot, not a torn write. Losing the seal itself costs nothing. */
   async #seal(file: DiskFile): Promise<void> {
-    const seal = encodeBlock({ kind: "seal", group: this.tail.nextGroup - 1 });
+    const seal = encodeBlock({ kind: "seal", group: this.tail.nextGroup - 1, delta: this.tail.lastDelta });
     try {
       await file.write([seal], this.#at);
       this.#at += seal.byteLength;
+      this.tail.previousSealBytes = seal.byteLength;
     } catch {
       await file.truncate(this.#at).catch(() => {});
     }

@@ -13,6 +13,9 @@ import type { Network } from "../../src/core/network.ts";
 const subjects = ["segment", "seal", "checkpoint", "identity", "journal", "plan", "delivered", "object"] as const;
 type Subject = (typeof subjects)[number];
 
+/** The kind of a seal's block, which is a write of its own (spool/format.ts). */
+const sealKind = 4;
+
 /** `torn`: half of it written; `written`: not synced yet; `synced`: and nothing built on it yet. */
 const moments = ["torn", "written", "synced"] as const;
 
@@ -49,7 +52,7 @@ function pass(point: string): void {
 }
 
 function subjectOf(path: string, bytes?: Uint8Array): Subject | undefined {
-  if (path.includes("/segments/")) return bytes?.byteLength === 24 ? "seal" : "segment";
+  if (path.includes("/segments/")) return bytes?.[8] === sealKind ? "seal" : "segment";
   if (path.includes("/positions.")) return "checkpoint";
   if (path.includes("/spool.json")) return "identity";
   if (path.includes(".ndjson")) return "object";

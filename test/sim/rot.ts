@@ -1,8 +1,7 @@
 /**
  * Damage at rest between two lives: one bit of a segment, a checkpoint or the identity, wherever the spool promises that it
  * costs one frame at most. Left out is what nobody can mend: the last group of a segment whose seal is missing (rot there looks
- * like a torn write), the last commit of all (no next one repeats its positions; it is reported), one checkpoint where a power
- * loss may have torn the other, and a second hit of the same file.
+ * like a torn write), one checkpoint where a power loss may have torn the other, and a second hit of the same file.
  */
 import type { SimDisk } from "./disk.ts";
 import { linesOf } from "./far.ts";
@@ -67,8 +66,7 @@ function regionsOf(bytes: Uint8Array): Region[] | undefined {
     if (block.kind === "seal") sealed = end;
     at = end;
   }
-  const lastCommit = regions.findLast(({ kind }) => kind === "commit");
-  return regions.filter((region) => region.end <= sealed && region !== lastCommit);
+  return regions.filter((region) => region.end <= sealed);
 }
 
 function keysOf(payload: Uint8Array): string[] | undefined {
