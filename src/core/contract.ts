@@ -286,6 +286,11 @@ export interface Sink extends AsyncDisposable {
    * tell. Rejects as `put` does.
    */
   received?(epochs: readonly string[], kill: AbortSignal): Promise<Received | undefined>;
+  /**
+   * Whether the far side has taken exactly this batch, asked when its body cannot be made any more and it may have arrived before;
+   * false where that cannot be told. Left out: `holdings` tells. Rejects as `put` does.
+   */
+  has?(batch: Batch, kill: AbortSignal): Promise<boolean>;
 }
 
 export interface SinkContext {

@@ -18,6 +18,7 @@ import { Fault } from "../core/fault.ts";
 import type { Meter } from "../core/meter.ts";
 import { backoffMs } from "../core/retry.ts";
 import { orAborted, type Signals } from "../core/signals.ts";
+import { hasArrived } from "./arrived.ts";
 import { batchOf, type SentBatch } from "./batch.ts";
 import { Journal } from "./journal.ts";
 import { Lanes } from "./lanes.ts";
@@ -225,19 +226,22 @@ class Runner<Config> implements SinkRunner {
       const outcome = await this.#put(batch, signals);
       if (signals.kill.aborted && !(typeof outcome === "object" && "outcome" in outcome)) return;
       if (outcome instanceof Fault) {
-        const replaced = batch.trouble === undefined ? undefined : await this.#replan(plan, batch.trouble);
+        const arrived = batch.trouble === undefined ? undefined : await hasArrived(this.#sink, batch, signals.kill);
+        if (arrived === true) return this.#delivered(plan, undefined);
+        const replaced = batch.trouble === undefined || arrived instanceof Fault ? undefined : await this.#replan(plan, batch.trouble);
         if (replaced === "gone") return;
         plan = replaced ?? plan;
         // At once, but only once: a body that never comes out the same is a bug, and no reason to spin.
         if (replaced !== undefined && attempt === 0) continue;
-        this.#scores.failed(plan.lane, outcome);
+        const fault = arrived instanceof Fault ? arrived : outcome;
+        this.#scores.failed(plan.lane, fault);
         const { retryMsMin, retryMsMax } = this.#delivery;
         const backoff = Math.max(
           backoffMs(attempt, retryMsMin, retryMsMax, () => doors.random.next()),
-          Math.min(outcome.waitMs ?? 0, retryMsMax),
+          Math.min(fault.waitMs ?? 0, retryMsMax),
         );
         // The stop cuts a wait that began before it: the last chance before the deadline is worth a try.
-        await doors.clock.sleep(outcome.retry === "later" ? backoff : retryMsMax, ...(signals.stop.aborted ? [] : [signals.stop]), signals.kill);
+        await doors.clock.sleep(fault.retry === "later" ? backoff : retryMsMax, ...(signals.stop.aborted ? [] : [signals.stop]), signals.kill);
       } else if (outcome.outcome === "forked") {
         plan = await this.#alone(() => this.#fork(plan));
         attempt = -1;

@@ -4,6 +4,7 @@ import { hourly, noise, records, Rig, soon, upTo, useRigs } from "../../test/sup
 import { hang } from "../../test/support/sink.ts";
 import { MemorySpool } from "../../test/support/spool.ts";
 import { systemDoors } from "../core/doors.ts";
+import { Fault } from "../core/fault.ts";
 
 useRigs();
 
@@ -140,6 +141,33 @@ describe("records the spool has lost", () => {
     expect(rig.all()).toEqual([2, 3]);
     expect(rig.board.counts()).toMatchObject({ spool_records_lost: 2 });
     expect(rig.spool.claims.get("lake")).toBe(4);
+  });
+
+  test("of a batch that had arrived, its answer lost: nothing of it is sent again, whoever is asked", async () => {
+    for (const ask of ["holdings", "denied", "away"] as const) {
+      const rig = new Rig();
+      const damaged = rig.spool.add(records(0, 2));
+      rig.spool.add(records(2, 2));
+      rig.script = async (batch, far, signals) => {
+        await far.store(batch);
+        return hang(signals);
+      };
+      await rig.cut(() => rig.far.objects.size === 1);
+      rig.spool.damage(damaged);
+      rig.script = () => undefined;
+      let asked = 0;
+      const look = rig.far.holdings.describe.bind(rig.far.holdings);
+      rig.far.holdings.describe = (held, kill) => {
+        const retry = ask === "denied" ? "denied" : "later";
+        if (ask === "holdings" || (ask === "away" && ++asked > 2)) return look(held, kill);
+        return Promise.reject(new Fault({ code: "far_side_refuses", retry, message: "look at it" }));
+      };
+      await rig.drain();
+      // Where nobody may look, what is left is shipped: twice at worst, and never not at all.
+      expect(rig.all()).toEqual(ask === "denied" ? [0, 1, 2, 2, 3, 3] : [0, 1, 2, 3]);
+      expect(rig.board.counts()["spool_records_lost"]).toBe(ask === "denied" ? 2 : undefined);
+      expect(rig.spool.claims.get("lake")).toBe(4);
+    }
   });
 
   test("all of a planned batch: it is given up, and the claim passes it", async () => {

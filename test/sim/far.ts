@@ -28,6 +28,7 @@ export type Arrived = (place: string, lines: readonly string[]) => void;
 
 /** What an ingest keeps of a sender's lane. */
 interface Last {
+  readonly lane: string;
   readonly epoch: string;
   readonly number: number;
   readonly digest: string;
@@ -46,11 +47,16 @@ export class Ingest {
   take(request: NetworkRequest): NetworkAnswer {
     const headers = new Headers({ "Logferry-Receiver": "f".repeat(32) });
     const answer = (status: number, text = ""): NetworkAnswer => ({ status, headers, text });
+    const held = request.headers["Logferry-Held"];
+    if (held !== undefined) {
+      const lasts = [...this.#lanes].filter(([key]) => key.startsWith(`${held}/`));
+      return answer(200, JSON.stringify({ lanes: lasts.map(([, last]) => ({ ...last, had: [] })) }));
+    }
     if (request.method !== "POST") return answer(204);
     const body = request.body ?? new Uint8Array();
     const digest = `sha256:${new Bun.CryptoHasher("sha256").update(body).digest("hex")}`;
     if (request.headers["Logferry-Digest"] !== digest) return answer(400, `{"code":"digest_mismatch"}`);
-    const [spool, epoch = "", sink, lane, number] = (request.headers["Logferry-Batch"] ?? "").split("/");
+    const [spool, epoch = "", sink, lane = "", number] = (request.headers["Logferry-Batch"] ?? "").split("/");
     const key = `${spool}/${sink}/${lane}`;
     const last = this.#lanes.get(key);
     const at = Number(number);
@@ -58,7 +64,7 @@ export class Ingest {
     const next = last?.epoch === epoch ? at === last.number + 1 : at === 0 && last?.past.includes(epoch) !== true;
     if (!next) return answer(409, JSON.stringify({ epoch: last?.epoch ?? null, number: last?.number ?? null, digest: last?.digest ?? null }));
     const past = last === undefined ? [] : last.epoch === epoch ? last.past : [last.epoch, ...last.past].slice(0, 16);
-    this.#lanes.set(key, { epoch, number: at, digest, past });
+    this.#lanes.set(key, { lane: decodeURIComponent(lane), epoch, number: at, digest, past });
     const codec = { zstd: "zstd", gzip: "gzip" }[request.headers["Content-Encoding"] ?? ""] ?? "none";
     this.#arrived("ingest", linesOf(body, codec as Codec));
     return answer(204);

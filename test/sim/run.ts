@@ -214,8 +214,8 @@ class Run {
     for (const machine of this.#machines) {
       const where = rot(machine.disk, random, this.model, this.#hit, power);
       if (where !== undefined) this.world.note(`rot: ${where}`);
-      // A batch whose answer was lost and whose frame rotted since cannot be sent again as it was: an ingest takes the rest of it anew.
-      if (this.model.mayMiss.size > 0) this.model.mayRepeat.add("ingest");
+      // The far side is asked what it has before what is left of a batch is sent; of what is still on its way then it cannot know.
+      if (this.model.mayMiss.size > 0 && this.world.flying() > 0) for (const place of ["ingest", "store"]) this.model.mayRepeat.add(place);
     }
   }
 

@@ -72,6 +72,11 @@ export class World {
     this.#events.push({ what, life: undefined, happen });
   }
 
+  /** How much is on its way whoever asked for it. */
+  flying(): number {
+    return this.#events.filter(({ life }) => life === undefined).length;
+  }
+
   sleep(life: Life, ms: number, signals: readonly AbortSignal[]): Promise<void> {
     if (signals.some((signal) => signal.aborted)) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,6 +1,7 @@
 /** What a receiver says it has, believed as far as it is of this spool's history. */
 import { expect, test } from "bun:test";
-import { receivedOf } from "./received.ts";
+import type { Batch } from "../../core/contract.ts";
+import { isLast, receivedOf } from "./received.ts";
 
 const own = ["aaaaaaaa", "bbbbbbbb"];
 const said = (...lanes: object[]): string => JSON.stringify({ lanes });
@@ -32,4 +33,13 @@ test("nothing known, left out, or not said: not exact", () => {
 test("another answer is none", () => {
   for (const text of ["", "{}", "[]", said({ epoch: 1, had: [] }), said({ epoch: "a", low: -1, had: [] }), said({ epoch: "a", had: [[1, 2, 3]] })])
     expect(receivedOf(text, own)).toBeUndefined();
+});
+
+test("the last batch of a lane is known by epoch, number and digest", () => {
+  const batch = { lane: "a/b", epoch: "aaaaaaaa", number: 3, digest: "d".repeat(64) } as Batch;
+  const lane = { lane: "a/b", epoch: "aaaaaaaa", number: 3, digest: `sha256:${"d".repeat(64)}`, had: [] };
+  expect(isLast(said({ ...lane, lane: "0" }, lane), batch)).toBe(true);
+  for (const other of [{ lane: "0" }, { epoch: "bbbbbbbb" }, { number: 4 }, { digest: "sha256:other" }, { lane: undefined, digest: undefined }])
+    expect(isLast(said({ ...lane, ...other }), batch)).toBe(false);
+  expect(isLast("nonsense", batch)).toBe(false);
 });

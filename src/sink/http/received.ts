@@ -1,14 +1,14 @@
 /**
  * What another logferry says it has taken from this sink, believed as far as it is of this spool's own history.
  *
- *     {"lanes":[{"epoch":"0badcafe","low":17,"cut":3,"had":[["0badcafe",20,25]]}]}
+ *     {"lanes":[{"lane":"0","epoch":"0badcafe","number":4,"digest":"sha256:…","low":17,"cut":3,"had":[["0badcafe",20,25]]}]}
  *
- * `low`: all records of this sink below it had arrived somewhere when the lane's last batch was sent, in `epoch`. `had`: first and last
+ * `number` and `digest` are those of the lane's last batch. `low`: all records of this sink below it had arrived somewhere when the lane's last batch was sent, in `epoch`. `had`: first and last
  * sequence of batches since, each with its epoch; up to `cut` some were left out. A spool that was rolled back or copied does not know
  * the epochs of its other life: what they brought are other records under the same sequences.
  */
 import * as v from "valibot";
-import type { Range } from "../../core/contract.ts";
+import type { Batch, Range } from "../../core/contract.ts";
 import type { Received } from "../../core/holdings.ts";
 
 const sequence = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -23,15 +23,31 @@ const lanesOf = v.object({
   ),
 });
 
-/** Undefined when it is no such answer. `epochs` are those this spool has had. */
-export function receivedOf(text: string, epochs: readonly string[]): Received | undefined {
-  let json: unknown;
+const lastsOf = v.object({
+  lanes: v.array(v.object({ lane: v.optional(v.string()), epoch: v.string(), number: v.optional(sequence), digest: v.optional(v.string()) })),
+});
+
+/** Whether the last batch it has of the lane is exactly this one. */
+export function isLast(text: string, batch: Batch): boolean {
+  const parsed = v.safeParse(lastsOf, jsonOf(text));
+  if (!parsed.success) return false;
+  return parsed.output.lanes.some(
+    ({ lane, epoch, number, digest }) =>
+      lane === batch.lane && epoch === batch.epoch && number === batch.number && digest === `sha256:${batch.digest}`,
+  );
+}
+
+function jsonOf(text: string): unknown {
   try {
-    json = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
-  const parsed = v.safeParse(lanesOf, json);
+}
+
+/** Undefined when it is no such answer. `epochs` are those this spool has had. */
+export function receivedOf(text: string, epochs: readonly string[]): Received | undefined {
+  const parsed = v.safeParse(lanesOf, jsonOf(text));
   if (!parsed.success) return undefined;
   const { lanes } = parsed.output;
   const trusted = lanes.filter(({ epoch, low }) => low !== undefined && epochs.includes(epoch));

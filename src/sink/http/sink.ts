@@ -20,7 +20,7 @@ import { check } from "./check.ts";
 import { schema, type Config } from "./config.ts";
 import { refused } from "./fault.ts";
 import { Receiver, receiverOf } from "./receiver.ts";
-import { receivedOf } from "./received.ts";
+import { isLast, receivedOf } from "./received.ts";
 import { Client } from "./client.ts";
 
 export const http: SinkKind<Config> = {
@@ -105,9 +105,21 @@ class HttpSink implements Sink {
 
   /** Another logferry is asked what it has of this spool and sink; any other receiver cannot tell. */
   async received(epochs: readonly string[], kill: AbortSignal): Promise<Received | undefined> {
+    const text = await this.#askHeld(kill);
+    return text === undefined ? undefined : receivedOf(text, epochs);
+  }
+
+  /** It remembers the last batch of each lane with its digest. */
+  async has(batch: Batch, kill: AbortSignal): Promise<boolean> {
+    const text = await this.#askHeld(kill);
+    return text !== undefined && isLast(text, batch);
+  }
+
+  /** Its answer; undefined from a receiver that keeps no account. */
+  async #askHeld(kill: AbortSignal): Promise<string | undefined> {
     const { spoolId, name, doors } = this.#context;
     const answer = await this.#client.send("OPTIONS", { "Logferry-Held": [spoolId, name].map(encodeURIComponent).join("/") }, undefined, kill);
-    if (answer.status === 200) return receivedOf(answer.text, epochs);
+    if (answer.status === 200) return answer.text;
     // 404, 405, 501 and the like are answers of one that takes records and knows no more.
     const mayPass = answer.status >= 500 && answer.status !== 501;
     if (mayPass || [401, 403, 408, 425, 429].includes(answer.status))

@@ -188,7 +188,10 @@ test("who has lost its journal is told what it has brought: what is not below it
   expect(await bring(2, 30, 39, 20)).toBe(204);
   expect(await bring(0, 20, 29, 20, "1")).toBe(204);
   const lane = (low: number, ...had: [number, number][]) => ({ epoch: epochs[0], low, had: had.map(([first, last]) => [epochs[0], first, last]) });
-  expect(await held()).toEqual([lane(20, [30, 39]), lane(20, [20, 29])]);
+  expect(await held()).toMatchObject([
+    { ...lane(20, [30, 39]), lane: "0", number: 2 },
+    { ...lane(20, [20, 29]), lane: "1", number: 0 },
+  ]);
   expect(await held("another")).toEqual([]);
   // Touching ones are one; of more than 16 the oldest are left out, and that is said, until the sender is done with them.
   for (let n = 0; n < 17; n++) expect(await bring(3 + n, 100 + n * 10, 104 + n * 10, 20)).toBe(204);

@@ -13,7 +13,8 @@
  * - An epoch that was never seen, with number 0: taken as new. A sender begins one at every start, and after a 409.
  * - Anything else is a conflict: a sender that was rolled back or copied, or a receiver that was. 409 says what is held.
  *
- * A sender that has lost its journal asks what it has brought (`Logferry-Held: {spool id}/{sink}`): `low` is the last it said of
+ * A sender that has lost its journal asks what it has brought (`Logferry-Held: {spool id}/{sink}`), and so does one that cannot send
+ * a batch again as it was and does not know whether it arrived: `number` and `digest` are of the lane's last batch; `low` is the last it said of
  * itself (`Logferry-Low`: all records of this sink below it have arrived), `had` the first and last sequence of each batch since,
  * touching ones joined, the last 16; up to `cut` some were left out. Which epochs are its own, the sender knows.
  *
@@ -143,11 +144,17 @@ export class Lanes {
     return new Response(null, { status: 204 });
   }
 
-  /** What a sender has brought, lane by lane: the answer to `Logferry-Held`. Waits for nothing: what is under way is not there yet. */
-  heldOf(token: string, { spool, sink }: { readonly spool: string; readonly sink: string }): Response {
+  /** What a sender has brought, lane by lane: the answer to `Logferry-Held`. Waits for what is under way: it may be what is asked about. */
+  async heldOf(token: string, { spool, sink }: { readonly spool: string; readonly sink: string }): Promise<Response> {
     const start = `${prefix}${[token, spool, sink].map(encodeURIComponent).join("/")}/`;
+    await Promise.all([...this.#queues].filter(([key]) => key.startsWith(start)).map(([, queue]) => queue));
     const lanes = [...this.#held].filter(([key]) => key.startsWith(start));
-    return Response.json({ lanes: lanes.map(([, { epoch, low, cut, had = [] }]) => ({ epoch, low, cut, had })) });
+    return Response.json({
+      lanes: lanes.map(([key, { epoch, number, digest, low, cut, had = [] }]) => {
+        const lane = decodePart(key.slice(start.length));
+        return { lane, epoch, number, digest, low, cut, had };
+      }),
+    });
   }
 
   /** Forgets lanes not seen for 30 days; returns the position that says so, undefined when there are none. */
