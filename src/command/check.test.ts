@@ -1,5 +1,6 @@
 /** `check` on real files: what it says and how it ends. */
 import { expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { testIo } from "../../test/support/io.ts";
 import { scratch } from "../../test/support/scratch.ts";
@@ -75,4 +76,23 @@ test("mistakes come all at once, with exit 2", async () => {
     message: "unknown key `hots`",
     hint: "did you mean `host`?",
   });
+});
+
+test("advice is no failure: said with its hint, exit 0, and told apart for machines", async () => {
+  const rotated = (folder: string): string =>
+    `sources: { app: { type: file, include: [${folder}/app.log] } }\nsinks:\n  disk: { type: directory, dir: ${folder}/data }\n`;
+  const prepared = (folder: string): string => {
+    writeFileSync(`${folder}/app.log`, "");
+    writeFileSync(`${folder}/app.log.1`, "");
+    return rotated(folder);
+  };
+  const { exit, out } = await checked(prepared);
+  expect(exit).toBe(0);
+  expect(out).toContain("! sources.app  look for rotated files that no glob takes\n");
+  expect(out).toContain("file_rotated_outside: 1 file looks rotated and matches no glob: DIR/app.log.1\n");
+  expect(out).toContain('→ add "DIR/app.log*" to include');
+  expect(out).toEndWith("all of them would work\n");
+  const json = await checked(prepared, { json: true });
+  expect(json.exit).toBe(0);
+  expect(JSON.parse(json.out)).toMatchObject([{ severity: "advice", path: "sources.app", code: "file_rotated_outside" }]);
 });

@@ -7,7 +7,7 @@
 import type { CheckContext, Finding } from "../core/contract.ts";
 import { withDeadline } from "../core/deadline.ts";
 import { describe, Fault } from "../core/fault.ts";
-import { visible } from "../core/shown.ts";
+import { harmlessJson, visible } from "../core/shown.ts";
 import type { Config } from "../config/config.ts";
 import { load } from "../config/load.ts";
 import type { Mistake } from "../config/mistake.ts";
@@ -41,17 +41,27 @@ export async function run(options: CheckOptions, io: Io): Promise<number> {
   const answers = options.offline === true ? [] : await askAll(config, io);
   const failed = answers.filter(({ finding }) => !finding.ok);
   if (options.json === true) {
-    const problems = failed.map(({ path, finding }) => {
-      const { code = "check_failed", message = "", hint = "" } = finding;
-      return { file: options.config, ...spot(path), path: path.join("."), code, message: `${finding.what}: ${message}`, hint };
-    });
+    const problems = answers
+      .filter(({ finding }) => !finding.ok || isAdvice(finding))
+      .map(({ path, finding }) => {
+        const { ok, code = "check_failed", message = "", hint = "" } = finding;
+        return {
+          ...(ok ? { severity: "advice" as const } : {}),
+          file: options.config,
+          ...spot(path),
+          path: path.join("."),
+          code,
+          message: `${finding.what}: ${message}`,
+          hint,
+        };
+      });
     await io.stdout(jsonText(problems));
   } else await io.stdout(answersText(config, answers, options, painter(io, "stdout")));
   return failed.length > 0 ? 1 : 0;
 }
 
 function jsonText(mistakes: readonly Mistake[]): string {
-  return `${JSON.stringify(mistakes, null, 2)}\n`;
+  return `${harmlessJson(JSON.stringify(mistakes, null, 2))}\n`;
 }
 
 /** Asks all components at once; the answers come in the order of the file. */
@@ -75,6 +85,11 @@ async function answerOf(io: Io, check: () => Promise<Finding[]>): Promise<Findin
   }
 }
 
+/** It works, and there is something to say all the same. */
+function isAdvice({ ok, message }: Finding): boolean {
+  return ok && message !== undefined;
+}
+
 function answersText(config: Config, answers: readonly Answer[], options: CheckOptions, paint: Paint): string {
   const sources = Object.keys(config.sources).length;
   const sinks = Object.keys(config.sinks).length;
@@ -83,8 +98,9 @@ function answersText(config: Config, answers: readonly Answer[], options: CheckO
   const width = Math.max(...answers.map(({ path }) => path.join(".").length));
   const indent = " ".repeat(width + 4);
   const rows = answers.map(({ path, finding: { ok, what, code, message, hint } }) => {
-    const row = `${ok ? paint.good("✓") : paint.bad("✗")} ${path.join(".").padEnd(width)}  ${visible(what, 300)}\n`;
-    if (ok) return row;
+    const advice = isAdvice({ ok, what, ...(message === undefined ? {} : { message }) });
+    const row = `${advice ? paint.warn("!") : ok ? paint.good("✓") : paint.bad("✗")} ${path.join(".").padEnd(width)}  ${visible(what, 300)}\n`;
+    if (ok && !advice) return row;
     const reason = `${indent}${code ?? "check_failed"}: ${visible(message ?? "", 300)}\n`;
     return hint === undefined || hint === "" ? `${row}${reason}` : `${row}${reason}${indent}${paint.dim("→")} ${visible(hint, 300)}\n`;
   });

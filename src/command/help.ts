@@ -52,7 +52,7 @@ ${exits}`,
 Examples:
   logferry check --config ./logferry.yaml
   logferry check --offline           before a deployment, where the sinks cannot be reached
-  logferry check --json              a list of problems, empty when there is none
+  logferry check --json              a list of problems; those with severity: advice do not count as such
 
 Exit codes: 0 it would work, 1 a source or sink would not work, 2 mistakes in the configuration.`,
   },

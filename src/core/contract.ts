@@ -379,7 +379,7 @@ export interface Finding {
   readonly ok: boolean;
   /** What was tried: `write and remove an object in bucket logs`. */
   readonly what: string;
-  /** When not ok: the fault's code, the reason, and what to do. */
+  /** When not ok: the fault's code, the reason, and what to do. With ok it is advice: it works, and may not do all that was meant. */
   readonly code?: string;
   readonly message?: string;
   readonly hint?: string;
