@@ -18,7 +18,7 @@ import { createEncoder, type Encoded, type Encoder } from "../pipeline/encoder.t
 
 /** What an encoder had to mend: counted by code, since the records are there, but not as they came. */
 const oddities: readonly {
-  count: "invalidUtf8" | "truncated" | "keptAsText" | "timeRejected" | "mismatched" | "timeUnread" | "split";
+  count: "invalidUtf8" | "nulRuns" | "truncated" | "keptAsText" | "timeRejected" | "mismatched" | "timeUnread" | "split";
   code: string;
   message: string;
   hint: string;
@@ -26,8 +26,14 @@ const oddities: readonly {
   {
     count: "invalidUtf8",
     code: "record_not_utf8",
-    message: "records held bytes that are not UTF-8",
-    hint: "each became U+FFFD; let the writer log UTF-8",
+    message: "records held bytes that are not UTF-8, or not in the encoding of their source",
+    hint: "each became U+FFFD; let the writer log UTF-8, or say its `encoding`",
+  },
+  {
+    count: "nulRuns",
+    code: "record_nuls_skipped",
+    message: "NUL bytes before a line were left out",
+    hint: "a writer kept its place when its file was truncated: let it open the file for appending",
   },
   {
     count: "truncated",

@@ -34,6 +34,8 @@ export interface Chunk {
    * a line that is neither makes `emit` reject with a Fault `record_invalid` (poison, `record` = its number), nothing stored.
    */
   readonly form: "lines" | "ndjson";
+  /** What `lines` are written in, a name of TextDecoder; left out: UTF-8. Line ends are in it too. */
+  readonly encoding?: string;
   /** Wall time of reading, milliseconds. Becomes the record time where the record has none of its own. */
   readonly readMs: number;
   /** Path of the file, and the offset in it of `bytes[0]`. */

@@ -13,7 +13,7 @@ import type { Chunk, Frames, PositionDelta, StreamFields } from "../core/contrac
 import type { LineKeys } from "../core/format.ts";
 import { lineBytesMax as lineBytesDefault } from "../core/limits.ts";
 import { checkSource } from "./bound.ts";
-import { createFormatEncoder } from "./format/encoder.ts";
+import { createFormatEncoder, FormatEncoder } from "./format/encoder.ts";
 import { FrameWriter } from "./frame.ts";
 import { fastestLoops, plainLoops } from "./kernel/kernel.ts";
 import { LineEncoder, type LinesOptions } from "./lines.ts";
@@ -27,7 +27,7 @@ export interface EncoderOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** What makes a stream, from all sinks of the configuration. */
   readonly fields: StreamFields;
-  /** Longer lines of text are cut, in bytes as they come, without their end. Default 1 MiB, at least 4 (one character). */
+  /** Longer lines of text are cut, in bytes as they come (in their encoding), without their end. Default 1 MiB, at least 4 (one character). */
   readonly lineBytesMax?: number;
   /** Default keep: an empty line is a record with an empty message. */
   readonly emptyLines?: "keep" | "skip";
@@ -40,8 +40,10 @@ export interface EncoderOptions {
 /** What one chunk came to. */
 export interface Encoded {
   records: number;
-  /** Records that held bytes that are not UTF-8, now U+FFFD. */
+  /** Records that held bytes that are not UTF-8, or not in the chunk's encoding, now U+FFFD. */
   invalidUtf8: number;
+  /** Runs of NUL bytes before lines, left out. */
+  nulRuns?: number;
   /** Records cut at `lineBytesMax`, here or by the source. */
   truncated: number;
   /** JSON objects kept as text, since some reader would stumble over them. */
@@ -83,12 +85,15 @@ export function createEncoder(options: EncoderOptions): Encoder {
   };
   const ndjson = new NdjsonEncoder(lines, fields);
   const formatted = options.keys === undefined ? undefined : createFormatEncoder(options.keys, lines);
+  let foreign = formatted;
   return {
     encode(chunk, frames) {
       const writer = new FrameWriter(frames);
       if (chunk.form === "ndjson") return { invalidUtf8: 0, truncated: 0, ...ndjson.encode(chunk, writer) };
       checkSource(chunk, name, 1);
       if (formatted !== undefined) return formatted.encode(chunk, writer);
+      // Plain lines in another encoding go the way of formats: line by line, in UTF-8.
+      if (chunk.encoding !== undefined) return (foreign ??= new FormatEncoder({}, lines)).encode(chunk, writer);
       const encoder = new LineEncoder(lines, chunk, writer);
       encoder.encode(chunk.bytes);
       const lastMs = encoder.counts.records === 0 ? undefined : chunk.readMs;

@@ -11,10 +11,13 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 const chunkOf = (bytes: Uint8Array, more: Partial<Chunk> = {}): Chunk => ({ bytes, form: "lines", readMs, ...more });
 
-/** The plain way to the same: a list of lines with their offsets, decoded by the runtime. */
-function expected(bytes: Uint8Array): { message: string; offset: number }[] {
+/** The plain way to the same: a list of lines with their offsets, decoded by the runtime; `base` is the offset of the first byte. */
+function expected(bytes: Uint8Array, base: number): { message: string; offset: number }[] {
   const lines: { message: string; offset: number }[] = [];
-  for (let start = 0; start < bytes.length;) {
+  const mark = base === 0 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
+  for (let start = mark; start < bytes.length;) {
+    while (bytes[start] === 0) start++; // NULs before a line
+    if (start === bytes.length) break;
     const found = bytes.indexOf(10, start);
     let end = found < 0 ? bytes.length : found;
     const next = found < 0 ? bytes.length : found + 1;
@@ -31,7 +34,7 @@ test("a line becomes the record that the design shows, byte for byte", () => {
   expect(collected.bytes().toString()).toBe(
     '{"timestamp":"2026-11-23T01:30:20.590123Z","host":"edge-1","source":"nginx","file":"/var/log/nginx/access.log","offset":183,"labels":{"env":"prod"},"message":"GET \\"/\\""}\n',
   );
-  expect(counts).toEqual({ records: 1, invalidUtf8: 0, truncated: 0, keptAsText: 0, timeRejected: 0, lastMs: readMs });
+  expect(counts).toEqual({ records: 1, invalidUtf8: 0, nulRuns: 0, truncated: 0, keptAsText: 0, timeRejected: 0, lastMs: readMs });
   expect(collected.opened[0]).toMatchObject({ stream: { from: "nginx" }, minMs: readMs, maxMs: readMs });
 });
 
@@ -74,16 +77,21 @@ const hostile = fc
 
 test("any bytes: every record is valid JSON and gives back exactly what the decoder makes of its line, at its offset", () => {
   fc.assert(
-    fc.property(hostile, fc.integer({ min: 1, max: 400 }), fc.integer({ min: 0, max: 2 ** 52 }), (bytes, frameBytes, offset) => {
-      const collected = collectFrames(frameBytes);
-      const counts = createEncoder(options).encode(chunkOf(bytes, { offset }), collected.frames);
-      const lines = expected(bytes);
-      expect(collected.records().map(({ message, offset: at }) => ({ message, offset: at }))).toEqual(
-        lines.map((line) => ({ message: line.message, offset: line.offset + offset })),
-      );
-      expect(counts.records).toBe(lines.length);
-      expect(collected.opened.every((frame) => frame.records > 0)).toBe(true);
-    }),
+    fc.property(
+      hostile,
+      fc.integer({ min: 1, max: 400 }),
+      fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 2 ** 52 })),
+      (bytes, frameBytes, offset) => {
+        const collected = collectFrames(frameBytes);
+        const counts = createEncoder(options).encode(chunkOf(bytes, { offset }), collected.frames);
+        const lines = expected(bytes, offset);
+        expect(collected.records().map(({ message, offset: at }) => ({ message, offset: at }))).toEqual(
+          lines.map((line) => ({ message: line.message, offset: line.offset + offset })),
+        );
+        expect(counts.records).toBe(lines.length);
+        expect(collected.opened.every((frame) => frame.records > 0)).toBe(true);
+      },
+    ),
     { numRuns: 2000 },
   );
 });
@@ -129,7 +137,7 @@ test("a line that is too long is cut between characters, flagged and counted", (
     fc.property(hostile, fc.integer({ min: 4, max: 30 }), fc.integer({ min: 1, max: 300 }), (bytes, lineBytesMax, frameBytes) => {
       const collected = collectFrames(frameBytes);
       const counts = createEncoder({ ...options, lineBytesMax }).encode(chunkOf(bytes, { offset: 0 }), collected.frames);
-      const whole = expected(bytes);
+      const whole = expected(bytes, 0);
       const records = collected.records();
       expect(records.length).toBe(whole.length);
       for (const [index, { message, offset, truncated }] of records.entries()) {
@@ -171,6 +179,20 @@ test("frames fill up: of a mebibyte less than one record is left free, whatever 
 
 test("one line that grows six times beyond any frame still becomes one record", () => {
   const collected = collectFrames(64 * 1024);
-  createEncoder(options).encode(chunkOf(new Uint8Array(1024 * 1024)), collected.frames);
+  createEncoder(options).encode(chunkOf(new Uint8Array(1024 * 1024).fill(1)), collected.frames);
   expect(collected.records().map((record) => String(record["message"]).length)).toEqual([1024 * 1024]);
+});
+
+test("NUL bytes before a line are left out and counted, within a line they stay; a byte order mark goes at the begin of the file alone", () => {
+  const encoder = createEncoder(options);
+  const read = (bytes: Uint8Array, offset: number): unknown[] => {
+    const collected = collectFrames();
+    const { nulRuns } = encoder.encode(chunkOf(bytes, { offset }), collected.frames);
+    return [nulRuns, ...collected.records().map((record) => [record["message"], record["offset"]])];
+  };
+  expect(read(utf8("\0\0\0a\n\0b\0\0c\n\n\0\0"), 0)).toEqual([3, ["a", 3], ["b\0\0c", 6], ["", 11]]);
+  expect(read(utf8("\0\0\0\0"), 0)).toEqual([1]);
+  expect(read(utf8("\ufeffa\n\ufeffb\n"), 0)).toEqual([0, ["a", 3], ["\ufeffb", 5]]);
+  expect(read(utf8("\ufeffa\n"), 5)).toEqual([0, ["\ufeffa", 5]]);
+  expect(read(utf8("\ufeff"), 0)).toEqual([0]);
 });

@@ -15,6 +15,7 @@
 import { isUtf8 } from "node:buffer";
 import { assert } from "../core/assert.ts";
 import type { Chunk } from "../core/contract.ts";
+import { markBytes } from "../core/encoding.ts";
 import { headOf, pack, tailOf, type Fields, type Packed } from "./envelope.ts";
 import { cutAt, escapedLength } from "./escape.ts";
 import { slackBytes, type FrameWriter, type NamedStream } from "./frame.ts";
@@ -36,6 +37,8 @@ export interface LinesCounts {
   records: number;
   /** Records that held bytes that are not UTF-8. */
   invalidUtf8: number;
+  /** Runs of NUL bytes before lines, left out. */
+  nulRuns: number;
   /** Records cut at `lineBytesMax`, here or by the source. */
   truncated: number;
 }
@@ -47,7 +50,7 @@ const encoder = new TextEncoder();
 
 /** Encodes the lines of one chunk; made anew for each, since the constant bytes are the chunk's. */
 export class LineEncoder {
-  readonly counts: LinesCounts = { records: 0, invalidUtf8: 0, truncated: 0 };
+  readonly counts: LinesCounts = { records: 0, invalidUtf8: 0, nulRuns: 0, truncated: 0 };
   readonly #options: LinesOptions;
   readonly #writer: FrameWriter;
   readonly #timeMs: number;
@@ -70,11 +73,32 @@ export class LineEncoder {
     this.#tailTruncated = pack(tailOf(options.fields, { ...flags, truncated: true }, "message"));
   }
 
-  /** All lines of `bytes`. */
+  /** All lines of `bytes`. A byte order mark at the begin of the file is no part of the first. */
   encode(bytes: Uint8Array): void {
-    const begin = this.#repair(bytes, 0, bytes.length, 0);
-    this.#valid(bytes, begin, bytes.length);
+    let from = this.#offset === 0 ? markBytes(bytes, 0, bytes.length) : 0;
+    for (let nul = bytes.indexOf(0); nul >= 0; nul = bytes.indexOf(0, from)) from = this.#upToNuls(bytes, from, nul);
+    this.#all(bytes, from, bytes.length);
     if (this.#cut) this.counts.truncated = this.counts.records;
+  }
+
+  /**
+   * Lines of `bytes[from, …)` up to the first that NUL bytes stand before, the first NUL being at `nul`: its writer kept its place when the
+   * file was truncated. Returns where that line begins behind them.
+   */
+  #upToNuls(bytes: Uint8Array, from: number, nul: number): number {
+    // Within a line they are content.
+    let start = nul;
+    while (start >= 0 && start !== from && bytes[start - 1] !== LF) start = bytes.indexOf(0, start + 1);
+    this.#all(bytes, from, start < 0 ? bytes.length : start);
+    if (start < 0) return bytes.length;
+    this.counts.nulRuns++;
+    let end = start;
+    while (bytes[end] === 0) end++;
+    return end;
+  }
+
+  #all(bytes: Uint8Array, from: number, to: number): void {
+    this.#valid(bytes, this.#repair(bytes, from, to, from), to);
   }
 
   /** `bytes[start, end)`, which is UTF-8, not empty and holds no line end, as one record. */

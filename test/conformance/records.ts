@@ -12,11 +12,18 @@ export class RecordSpool extends MemorySpool {
   readonly #encoder: Encoder;
 
   /** Goes on after `before`, with its records and positions; the encoder is new, as after a restart. */
-  constructor(keys: LineKeys, before?: RecordSpool, commitMs = 2) {
+  constructor(keys: LineKeys & { readonly line_bytes_max?: number }, before?: RecordSpool, commitMs = 2) {
     super(before, commitMs);
     this.records.push(...(before?.records ?? []));
     const fields = { from: false, source: false, host: false, labels: [] };
-    this.#encoder = createEncoder({ name: "app", host: "edge-1", labels: {}, fields, keys });
+    this.#encoder = createEncoder({
+      name: "app",
+      host: "edge-1",
+      labels: {},
+      fields,
+      keys,
+      ...(keys.line_bytes_max === undefined ? {} : { lineBytesMax: keys.line_bytes_max }),
+    });
   }
 
   get messages(): unknown[] {

@@ -10,6 +10,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import type { Chunk, PositionDelta } from "../../core/contract.ts";
+import { Lines, lineEndsOf, markBytes } from "../../core/encoding.ts";
 import { spanTimeout, type LineKeys } from "../../core/format.ts";
 import { JsonScan } from "../../core/json.ts";
 import { cutAt } from "../escape.ts";
@@ -32,6 +33,7 @@ const CR = 13;
 const SPACE = 0x20;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
+const utf8 = { ends: lineEndsOf(undefined) };
 
 export interface FormatEncoded extends FormatCounts {
   /** Of a chunk with a flow: what may be committed with it. */
@@ -66,6 +68,7 @@ export class FormatEncoder {
   #counts = noCounts();
   #scanned: Uint8Array | undefined;
   #flat: Uint8Array = new Uint8Array(0);
+  readonly #foreign = new Map<string, Lines>();
 
   constructor(keys: LineKeys, lines: LinesOptions) {
     const { format = "plain", data_as, timestamp, multiline } = keys;
@@ -139,34 +142,77 @@ export class FormatEncoder {
   }
 
   #split(chunk: Chunk, text: Text | undefined, place: number): void {
-    const { bytes, readMs } = chunk;
+    const { bytes, readMs, encoding } = chunk;
+    const foreign = encoding === undefined ? undefined : this.#foreignLines(encoding);
+    // What is ASCII in an encoding that holds it needs no decoder.
+    const read = foreign?.isPlain(bytes) === true ? undefined : foreign;
+    const { ends } = foreign ?? utf8;
     const line = this.#line;
-    const valid = isUtf8(bytes);
-    const partial = chunk.partial === true;
-    const truncated = chunk.truncated === true;
-    const swift = this.#swift?.begin(chunk, this.#writer as FrameWriter, this.#counts) === true ? this.#swift : undefined;
+    const valid = read !== undefined || isUtf8(bytes);
+    const nuls = bytes.indexOf(0) >= 0;
+    const marked = chunk.offset === 0 && markBytes(bytes, 0, bytes.length) > 0;
+    const forKernel = read === undefined && !nuls && !marked && this.#swift?.begin(chunk, this.#writer as FrameWriter, this.#counts) === true;
+    const swift = forKernel ? this.#swift : undefined;
     for (let start = swift?.run(0) ?? 0; start < bytes.length; start = swift?.run(start) ?? start) {
-      const found = bytes.indexOf(LF, start);
-      const next = found < 0 ? bytes.length : found + 1;
-      let end = found < 0 ? next : found;
-      if (end > start && found >= 0 && bytes[end - 1] === CR) end--;
+      const found = ends.first(bytes, start, bytes.length, place);
+      const next = found < 0 ? bytes.length : found;
       line.bytes = bytes;
       line.start = start;
-      line.end = end;
+      line.end = found < 0 ? next : ends.trim(bytes, start, next - ends.unit);
       line.place = place + start;
       line.output = outputs.none;
       line.goesOn = false;
-      line.partial = partial;
-      line.truncated = truncated;
+      line.partial = chunk.partial === true;
+      line.truncated = chunk.truncated === true;
       line.seconds = NaN;
-      if (!valid && !isUtf8(bytes.subarray(start, end))) this.#repair(line);
+      if (read !== undefined) this.#read(line, read);
+      if (nuls) this.#skipNuls(line, ends.unit);
+      if (line.place === 0 && chunk.offset === 0) this.#skipMark(line, read);
+      if (!valid && !isUtf8(bytes.subarray(line.start, line.end))) this.#repair(line);
+      start = next;
+      if (found < 0 && line.start === line.end) continue; // nothing but what was left out
       this.#unwrap(line);
-      if (line.end - line.start > this.#lines.lineBytesMax) this.#cut(line);
+      if (read === undefined && line.end - line.start > this.#lines.lineBytesMax) this.#cut(line);
       if (text === undefined) this.#finish(line);
       else text.add(line, readMs);
       swift?.learn(line);
-      start = next;
     }
+  }
+
+  #foreignLines(encoding: string): Lines {
+    let lines = this.#foreign.get(encoding);
+    if (lines === undefined) this.#foreign.set(encoding, (lines = new Lines(encoding)));
+    return lines;
+  }
+
+  /** Into UTF-8. The bound on a line counts bytes as they came. */
+  #read(line: Line, lines: Lines): void {
+    const { bytes, start, end } = line;
+    const cut = Math.min(end, start + this.#lines.lineBytesMax);
+    line.truncated ||= cut < end;
+    line.bytes = lines.read(bytes.subarray(start, cut), line.truncated);
+    line.start = 0;
+    line.end = line.bytes.length;
+    if (lines.invalid) this.#counts.invalidUtf8++;
+  }
+
+  /** A byte order mark at the begin of the file is no part of its first line. */
+  #skipMark(line: Line, read: Lines | undefined): void {
+    const bytes = markBytes(line.bytes, line.start, line.end);
+    if (bytes === 0) return;
+    line.start += bytes;
+    line.place += read === undefined ? bytes : read.markBytes;
+  }
+
+  /** NUL bytes before a line are no part of it: its writer kept its place when the file was truncated. */
+  #skipNuls(line: Line, unit: number): void {
+    const { start, end } = line;
+    let at = start;
+    while (at < end && line.bytes[at] === 0) at++;
+    if (at === start) return;
+    line.start = at;
+    line.place += (at - start) * unit;
+    this.#counts.nulRuns++;
   }
 
   #repair(line: Line): void {

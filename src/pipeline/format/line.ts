@@ -38,6 +38,8 @@ export function createLine(): Line {
 export interface FormatCounts {
   records: number;
   invalidUtf8: number;
+  /** Runs of NUL bytes before lines that were left out. */
+  nulRuns: number;
   truncated: number;
   /** Objects kept as text, since some reader would stumble over them. */
   keptAsText: number;
@@ -54,5 +56,16 @@ export interface FormatCounts {
 }
 
 export function noCounts(): FormatCounts {
-  return { records: 0, invalidUtf8: 0, truncated: 0, keptAsText: 0, mismatched: 0, timeUnread: 0, timeRejected: 0, split: 0, lastMs: undefined };
+  return {
+    records: 0,
+    invalidUtf8: 0,
+    nulRuns: 0,
+    truncated: 0,
+    keptAsText: 0,
+    mismatched: 0,
+    timeUnread: 0,
+    timeRejected: 0,
+    split: 0,
+    lastMs: undefined,
+  };
 }

@@ -319,7 +319,7 @@ export class Catalog {
   /** What is there at the very first start is taken as read, up to its last line end. */
   async #startAtEnd(file: Tracked): Promise<void> {
     if (!(await this.open(file)) || file.handle === undefined) return;
-    await startAtEnd(file, file.handle, this.#options.context.buffers.bytesEach);
+    await startAtEnd(file, file.handle, this.#options.context.buffers.bytesEach, this.#options.config.encoding);
     this.#options.commit({ [file.id]: positionToJson(file.durable) });
     this.#options.enqueue(file);
   }

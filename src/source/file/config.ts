@@ -1,12 +1,28 @@
 /** Configuration of the `file` source. Keys are the user's words; times come out in milliseconds, sizes in bytes. */
 import * as v from "valibot";
+import { encodingNamed } from "../../core/encoding.ts";
 import { lineBytesMax } from "../../core/limits.ts";
 import { count, duration, size, text } from "../../core/values.ts";
 import { keyedTime, lineEntries } from "../lines.ts";
 import { commonSource } from "../schema.ts";
+import { byMark } from "./text.ts";
 
 /** A line in its envelope may grow six times and has to find room in a commit group of 8 MiB more than once an hour. */
 const lineBytesLimit = 4 * 2 ** 20;
+
+/** A name of TextDecoder; undefined is UTF-8, which needs no decoder. */
+const encoding = () =>
+  v.pipe(
+    text(),
+    v.check((label) => encodingNamed(label) !== undefined, "must be an encoding that WHATWG names, such as utf-16le, latin1 or shift_jis"),
+    v.transform((label): string | undefined => {
+      const name = label.trim().toLowerCase() === byMark ? byMark : encodingNamed(label);
+      return name === "utf-8" ? undefined : name;
+    }),
+    v.description(
+      "What the files are written in, by its WHATWG name: `utf-16le`, `utf-16be`, `utf-16` (each file says which by its byte order mark), `latin1`, `windows-1251`, `shift_jis`, `euc-jp`, `gb18030` and so on. Left out: UTF-8. Records are UTF-8; offsets and line_bytes_max count bytes of the file.",
+    ),
+  );
 
 const entries = v.strictObject({
   type: v.literal("file"),
@@ -75,6 +91,7 @@ const entries = v.strictObject({
     ),
     "oldest_first",
   ),
+  encoding: v.optional(encoding()),
   empty_lines: v.optional(
     v.pipe(v.picklist(["keep", "skip"], "must be keep or skip"), v.description("Whether a line with nothing in it makes a record.")),
     "keep",

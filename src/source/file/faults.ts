@@ -87,3 +87,8 @@ export function packedShort(path: string, name: string, bytes: number): Fault {
     hint,
   });
 }
+
+export function nulsSkipped(path: string, bytes: number): Fault {
+  const hint = "its writer kept its place when the file was truncated: let it open the file for appending, or rotate by rename and create";
+  return new Fault({ code: "file_nuls_skipped", retry: "later", message: `left out ${bytes} NUL bytes in ${path}`, hint });
+}

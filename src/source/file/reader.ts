@@ -12,11 +12,14 @@
  */
 import { Fault, toError } from "../../core/fault.ts";
 import type { Chunk, Emit, SourceContext } from "../../core/contract.ts";
+import { lineEndsOf, type LineEnds } from "../../core/encoding.ts";
 import type { Flow } from "../../core/flow.ts";
 import { spanTimeout } from "../../core/format.ts";
 import type { FileConfig } from "./config.ts";
 import { lineCut, unreadable } from "./faults.ts";
+import { Nuls, textBegin } from "./nuls.ts";
 import { positionToJson, type Position } from "./position.ts";
+import { byMark, Texts, type FileText } from "./text.ts";
 import type { Tracked } from "./tracked.ts";
 
 /**
@@ -25,7 +28,6 @@ import type { Tracked } from "./tracked.ts";
  */
 export type Turn = "more" | "end" | "wait" | "cut" | "failed";
 
-const LF = 10;
 /** Reads up to this are copied out of their buffer; all copies in flight together stay below the second. */
 const copyBytesMax = 64 * 1024;
 const copiedBytesMax = 4 * 2 ** 20;
@@ -34,6 +36,8 @@ const skipBytesMax = 16 * 2 ** 20;
 /** Emits in flight of one file: at one small read every 100 ms enough to never wait for a commit every 250 ms. */
 const inFlightMax = 16;
 const nothing = new Uint8Array(0);
+/** Of a file of UTF-16 that is too short to say its byte order. */
+const utf16 = lineEndsOf("utf-16le");
 
 /** A chunk's flow, and the position that was committed with it. */
 interface FileFlow extends Flow {
@@ -49,6 +53,9 @@ export class Reader {
   readonly #lineBytesMax: number;
   /** A record may be made of several lines: positions then follow the records and not the reading. */
   readonly #spans: boolean;
+  readonly #encoded: boolean;
+  readonly #texts: Texts;
+  readonly #nuls: Nuls;
   readonly #emit: Emit;
   readonly #wake: () => void;
   readonly #flying = new Set<Promise<void>>();
@@ -64,6 +71,9 @@ export class Reader {
     this.#context = context;
     this.#lineBytesMax = config.line_bytes_max;
     this.#spans = spanTimeout(config) !== undefined;
+    this.#encoded = config.encoding !== undefined;
+    this.#texts = new Texts(config.encoding);
+    this.#nuls = new Nuls(context);
     this.#emit = emit;
     this.#wake = wake;
   }
@@ -93,20 +103,23 @@ export class Reader {
   async turn(file: Tracked, buffer: Uint8Array): Promise<Turn> {
     let lent = false;
     try {
-      if (file.scanned > 0) return await this.#scan(file, buffer);
+      if (file.scanned > 0) return this.#nuls.holds(file) ? await this.#scanNuls(file, buffer) : await this.#scan(file, buffer);
+      this.#nuls.end(file);
       const tailBytes = file.tailBytes;
       const got = await this.#read(file, buffer, file.readOffset - tailBytes);
       const readMs = this.#context.doors.clock.now();
       if (got < tailBytes || !file.tailMatches(buffer.subarray(0, tailBytes))) return "cut";
       file.readEnd = file.readOffset - tailBytes + got;
       const turn = got === buffer.byteLength ? "more" : "end";
-      const begin = file.skipping ? this.#skip(file, buffer, tailBytes, got) : tailBytes;
-      const end = buffer.subarray(0, got).lastIndexOf(LF) + 1;
+      const { ends } = this.#texts.known(file) ?? (await this.#textOf(file));
+      const base = file.readOffset - tailBytes;
+      const begin = file.skipping ? this.#skip(file, buffer, tailBytes, ends.whole(got, base), ends) : tailBytes;
+      const end = ends.last(buffer, got, base);
       if (end > begin) {
         lent = this.#lines(file, buffer, begin, end, readMs);
       } else {
         if (begin !== tailBytes && !file.skipping) this.#move(file);
-        if (begin < got && turn === "more") file.scanned = got - begin;
+        if (turn === "more" && !file.skipping) this.#goOn(file, buffer, begin, got, base);
       }
       return turn;
     } catch (cause) {
@@ -120,6 +133,11 @@ export class Reader {
   /** Takes the bytes after the last line end as a line of its own. They must fit into `line_bytes_max` or a read. */
   async partial(file: Tracked): Promise<Turn> {
     try {
+      if (this.#nuls.holds(file)) {
+        this.#nuls.pass(file, file.restBytes, nothing);
+        this.#move(file);
+        return "end";
+      }
       return await this.#whole(file, file.restBytes, { partial: true });
     } catch (cause) {
       file.fail(unreadable("read", file.path, cause), this.#context.doors.clock.now());
@@ -167,9 +185,9 @@ export class Reader {
   }
 
   /** Skips the rest of a cut line. Returns where in `buffer` the next line begins, or `got`. */
-  #skip(file: Tracked, buffer: Uint8Array, begin: number, got: number): number {
-    const found = buffer.subarray(begin, got).indexOf(LF);
-    const next = found < 0 ? got : begin + found + 1;
+  #skip(file: Tracked, buffer: Uint8Array, begin: number, got: number, ends: LineEnds): number {
+    const found = ends.first(buffer, begin, got, file.readOffset - begin);
+    const next = found < 0 ? Math.max(begin, got) : found;
     file.advance(buffer.subarray(begin, next), buffer.subarray(0, begin));
     file.skipping = found < 0;
     const skipped = (this.#skipped.get(file) ?? 0) + next - begin;
@@ -178,17 +196,47 @@ export class Reader {
     return next;
   }
 
+  /** No line ends in `buffer[begin, got)`, whose first byte lies at `base`: the next turns look for its end, or for what NUL bytes stand before. */
+  #goOn(file: Tracked, buffer: Uint8Array, begin: number, got: number, base: number): void {
+    const ends = this.#texts.known(file)?.ends ?? utf16;
+    const text = buffer[begin] === 0 ? textBegin(buffer, begin, got) : begin;
+    const run = ends.whole(text, base) - begin;
+    if (text < got && run > 0) this.#nuls.pass(file, run, buffer.subarray(0, begin));
+    else file.scanned = ends.whole(got, base) - begin;
+    if (text === got) this.#nuls.begin(file);
+  }
+
+  /** Searches on for the end of a run of NUL bytes that filled a read. */
+  async #scanNuls(file: Tracked, buffer: Uint8Array): Promise<Turn> {
+    const base = file.readOffset + file.scanned;
+    const got = await this.#read(file, buffer, base);
+    const ends = this.#texts.known(file)?.ends ?? utf16;
+    file.readEnd = base + got;
+    const text = textBegin(buffer, 0, got);
+    file.scanned += ends.whole(text, base);
+    if (text < got) {
+      this.#nuls.pass(file, file.scanned, nothing);
+      this.#nuls.end(file);
+      return "more";
+    }
+    if (got === buffer.byteLength) return "more";
+    file.scanned = 0; // a file of a fixed size is written over them: looked at anew when it changes
+    return "end";
+  }
+
   /** Searches on for the end of a line that filled a read. */
   async #scan(file: Tracked, buffer: Uint8Array): Promise<Turn> {
     if (this.#longInFlight) return "wait";
     const got = await this.#read(file, buffer, file.readOffset + file.scanned);
     file.readEnd = file.readOffset + file.scanned + got;
-    const found = buffer.subarray(0, got).indexOf(LF);
-    const lineBytes = file.scanned + (found < 0 ? got : found);
+    const ends = this.#texts.known(file)?.ends ?? utf16;
+    const base = file.readOffset + file.scanned;
+    const found = ends.first(buffer, 0, got, base);
+    const lineBytes = file.scanned + (found < 0 ? got : found - ends.unit);
     // One more than the bound may be a CR, which the line end takes with it.
-    if (lineBytes > this.#lineBytesMax + 1) return this.#whole(file, this.#lineBytesMax + 1, { truncated: true });
-    if (found >= 0) return this.#whole(file, lineBytes + 1, {});
-    file.scanned += got;
+    if (lineBytes > this.#lineBytesMax + ends.unit) return this.#whole(file, this.#lineBytesMax + ends.unit, { truncated: true });
+    if (found >= 0) return this.#whole(file, file.scanned + found, {});
+    file.scanned += ends.whole(got, base);
     return got === buffer.byteLength ? "more" : "end";
   }
 
@@ -201,7 +249,7 @@ export class Reader {
     const readMs = this.#context.doors.clock.now();
     if (got < memory.byteLength || !file.tailMatches(memory.subarray(0, tailBytes))) return "cut";
     const view = memory.subarray(tailBytes);
-    const line = flags.truncated ? view.subarray(0, characterBorder(view, bytes - 1)) : view;
+    const line = flags.truncated ? view.subarray(0, this.#cutAt(file, view)) : view;
     const offset = file.readOffset;
     // What the rest of a cut line would have belonged to cannot be known, and a line without an end is a file's last.
     const flow = this.#flow(file, line, memory.subarray(0, tailBytes), flags.truncated === true || flags.partial === true, flags.truncated);
@@ -215,6 +263,18 @@ export class Reader {
       this.#longInFlight = false;
     });
     return flags.partial ? "end" : "more";
+  }
+
+  /** Where to cut a line at the bound: where a UTF-8 character begins; in other encodings the pipeline leaves out half a character. */
+  #cutAt(file: Tracked, line: Uint8Array): number {
+    const { name, ends } = this.#texts.known(file) ?? { name: byMark, ends: utf16 };
+    return name === undefined ? characterBorder(line, line.byteLength - 1) : ends.whole(line.byteLength - ends.unit, file.readOffset);
+  }
+
+  /** Looks up what `file` is written in. */
+  async #textOf(file: Tracked): Promise<FileText> {
+    if (file.handle === undefined) throw new Error("is not open");
+    return this.#texts.of(file, file.handle);
   }
 
   /** Commits where a file is without records. */
@@ -243,8 +303,10 @@ export class Reader {
   #send(file: Tracked, chunk: Chunk & { readonly flow?: FileFlow }, release: () => void): void {
     const position = file.position();
     const { flow } = chunk;
+    const encoding = this.#encoded ? (this.#texts.known(file)?.name ?? "utf-16le") : undefined;
+    const encoded = encoding === undefined ? chunk : { ...chunk, encoding };
     file.inFlight++;
-    const emitted = this.#emit(flow === undefined ? { ...chunk, position: { [file.id]: positionToJson(position) } } : chunk);
+    const emitted = this.#emit(flow === undefined ? { ...encoded, position: { [file.id]: positionToJson(position) } } : encoded);
     this.#track(
       emitted
         .then(
