@@ -7,6 +7,9 @@ import type { NetworkAnswer } from "../../core/network.ts";
 import { retryAfterMs } from "../../core/retry.ts";
 import type { Entry } from "./record.ts";
 
+/** A text may name thousands of entries. */
+const textMax = 8192;
+
 /** Reasons for which Loki refuses an entry for good, in its own words; the rest of the push is stored. */
 const forGood: readonly (readonly [reason: string, words: RegExp])[] = [
   ["too_old", /has timestamp too old/],
@@ -32,13 +35,18 @@ export function areAllTooOld(text: string, entries: readonly Entry[]): boolean {
   return entries.every(({ seconds }) => seconds < oldest);
 }
 
+/** Loki's words fit for a message: of a stream it names, the beginning, so that what is wrong with it is not cut off. */
+export function wordsOf(text: string): string {
+  return excerpt(text.slice(0, textMax).replace(/\{[^{}]{80,}\}/g, (stream) => `${stream.slice(0, 60)}…}`));
+}
+
 /** The Fault for an answer that is neither a delivery nor about single entries. `nowMs` is wall time. */
 export function refused(answer: NetworkAnswer, operation: string, nowMs: number): Fault {
   const { status, headers, text } = answer;
-  const words = excerpt(text);
+  const words = wordsOf(text);
   const waitMs = retryAfterMs(headers.get("retry-after"), nowMs);
   return new Fault({
-    ...verdictOf(status, words),
+    ...verdictOf(status, text),
     message: `${operation}: answered ${status}${words === "" ? "" : `: ${words}`}`,
     ...(waitMs === undefined ? {} : { waitMs }),
   });

@@ -13,7 +13,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import type { Batch, Receipt, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
-import { excerpt, Fault } from "../../core/fault.ts";
+import { Fault } from "../../core/fault.ts";
 import { frameBytes } from "../../core/limits.ts";
 import { orAborted, type Signals } from "../../core/signals.ts";
 import { deliveryOf } from "../schema.ts";
@@ -21,7 +21,7 @@ import { Tolerance } from "../tolerance.ts";
 import { check } from "./check.ts";
 import { Client } from "./client.ts";
 import { schema, type Config } from "./config.ts";
-import { areAllTooOld, reasonsIn, refused } from "./fault.ts";
+import { areAllTooOld, reasonsIn, refused, wordsOf } from "./fault.ts";
 import { Order } from "./order.ts";
 import { type Entry, Records } from "./record.ts";
 import { Streams } from "./stream.ts";
@@ -128,7 +128,7 @@ class LokiSink implements Sink {
       const [reason] = status === 400 ? reasonsIn(text) : [];
       if (status === 204) shard.done();
       else if (reason !== undefined && (group.length === 1 || areAllTooOld(text, group))) {
-        shard.refuse(reason, excerpt(text));
+        shard.refuse(reason, wordsOf(text));
         this.#judge(work, text);
       } else if (group.length > 1 && (reason !== undefined || status === 413)) shard.halve();
       else throw refused(answer, `push to ${this.#client.place}`, this.#context.doors.clock.now());
@@ -143,7 +143,7 @@ class LokiSink implements Sink {
     throw new Fault({
       code,
       retry: "denied",
-      message: `push to ${this.#client.place}: at least ${work.refusedCount} of ${work.records} records are refused for good: ${excerpt(words)}`,
+      message: `push to ${this.#client.place}: at least ${work.refusedCount} of ${work.records} records are refused for good: ${wordsOf(words)}`,
       hint: "mend what Loki objects to (its limits, the clock, the labels), and it goes on by itself; or give such records up with when_refused: drop",
     });
   }
