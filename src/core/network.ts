@@ -1,5 +1,6 @@
 /** Door to the network: the calls out (HTTP) and the servers in. The simulation cuts, delays and repeats here. */
 import { chmodSync } from "node:fs";
+import { giveBack } from "./lend.ts";
 
 export interface NetworkRequest {
   url: string;
@@ -87,6 +88,7 @@ export const systemNetwork: Network = {
     });
     const bytes = await boundedBytes(answer, request.answerBytesMax ?? answerBytesMax);
     const body = request.binary === true ? { text: "", body: bytes } : { text: bytes.toString("utf8") };
+    if (request.binary !== true) giveBack(bytes);
     return { status: answer.status, headers: answer.headers, ...body };
   },
   connect: (options) => connectWebSocket(options),

@@ -139,7 +139,7 @@ describe("declared loss", () => {
     }
     push(fake, ["much too late"], { agoMs: 12 * minuteMs, pod: "b" });
     const minute = `${new Date(Math.floor((clock.now() - 12 * minuteMs) / minuteMs) * minuteMs).toISOString().slice(0, 19)}Z`;
-    await clock.pass(6 * minuteMs);
+    await clock.pass(11 * minuteMs);
     const stream = '{"app":"web","pod":"b"}';
     const lost = { minute, stream, reason: "loki_entries_too_late", entries: 1 };
     expect(life.source.status()).toMatchObject({ lost_entries: 1, losses: [lost] });
@@ -150,8 +150,8 @@ describe("declared loss", () => {
     await clock.pass(minuteMs);
     expect(life.source.status()).toMatchObject({ lost_entries: 1, losses: [lost] });
     // A minute that had nothing, left behind before the restart.
-    push(fake, ["far too late"], { agoMs: 18 * minuteMs, pod: "a" });
-    await clock.pass(6 * minuteMs);
+    push(fake, ["far too late"], { agoMs: 22 * minuteMs, pod: "a" });
+    await clock.pass(11 * minuteMs);
     expect(life.source.status().lost_entries).toBe(2);
     expect(life.source.status().losses?.[1]).toMatchObject({ entries: 1, reason: "loki_entries_too_late" });
     await end(life, clock);

@@ -9,19 +9,31 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { plantedBugs, type PlantedBug } from "./bugs.ts";
 
+export type { PlantedBug };
+
+/** Which bugs, what else of the tree the runs need, and the program that runs seeds (`--seeds N`). */
+export interface Hunt {
+  readonly bugs: readonly PlantedBug[];
+  readonly parts: readonly string[];
+  readonly main: string;
+}
+
+const simulation: Hunt = { bugs: plantedBugs, parts: [], main: "test/sim/main.ts" };
+
 const root = join(import.meta.dir, "../..");
 
 /** Tries each bug on up to `seeds` seeds. */
-export async function runPlanted(seeds: number, only: string): Promise<0 | 1> {
+export async function runPlanted(seeds: number, only: string, { bugs, parts, main }: Hunt = simulation): Promise<0 | 1> {
   const scratch = await mkdtemp(join(tmpdir(), "planted-"));
   try {
-    for (const part of ["src", "test/sim", "package.json", "tsconfig.json"]) await cp(join(root, part), join(scratch, part), { recursive: true });
+    for (const part of ["src", "test/sim", "package.json", "tsconfig.json", ...parts])
+      await cp(join(root, part), join(scratch, part), { recursive: true });
     await symlink(join(root, "node_modules"), join(scratch, "node_modules"));
-    for (const bug of plantedBugs) planted(await readFile(join(root, bug.file), "utf8"), bug);
+    for (const bug of bugs) planted(await readFile(join(root, bug.file), "utf8"), bug);
     let alive = 0;
     console.log("| planted bug | seeds until caught | what the simulation says |\n| --- | ---: | --- |");
-    for (const bug of plantedBugs.filter(({ name }) => name.includes(only))) {
-      const { seed, says } = await hunt(scratch, bug, seeds);
+    for (const bug of bugs.filter(({ name }) => name.includes(only))) {
+      const { seed, says } = await hunt(scratch, bug, [main, "--seeds", String(seeds)]);
       if (seed === undefined) alive++;
       console.log(`| ${bug.name} | ${seed ?? `not within ${seeds}`} | ${says} |`);
     }
@@ -37,12 +49,12 @@ function planted(text: string, { name, file, replace, by }: PlantedBug): string 
   return parts.join(by);
 }
 
-async function hunt(scratch: string, bug: PlantedBug, seeds: number): Promise<{ seed: number | undefined; says: string }> {
+async function hunt(scratch: string, bug: PlantedBug, command: readonly string[]): Promise<{ seed: number | undefined; says: string }> {
   const path = join(scratch, bug.file);
   const text = await readFile(path, "utf8");
   await writeFile(path, planted(text, bug));
   try {
-    const run = Bun.spawn([process.execPath, "test/sim/main.ts", "--seeds", String(seeds)], { cwd: scratch, stdout: "pipe", stderr: "pipe" });
+    const run = Bun.spawn([process.execPath, ...command], { cwd: scratch, stdout: "pipe", stderr: "pipe" });
     const output = `${await new Response(run.stdout).text()}${await new Response(run.stderr).text()}`;
     if ((await run.exited) === 0) return { seed: undefined, says: "" };
     const [, seed, words = ""] = /^seed (\d+) failed[^:]*: (.*)/m.exec(output) ?? [];

@@ -4,12 +4,20 @@
  */
 import type { Emit, Json, PositionDelta, SourceContext } from "../../core/contract.ts";
 import { toError } from "../../core/fault.ts";
+import { giveBack } from "../../core/lend.ts";
 import { Changed, orAborted } from "../../core/signals.ts";
 import type { Decoder, Entry } from "./entry.ts";
 import { Seen } from "./seen.ts";
 
-/** Bytes of records in flight from which nothing more is read: two pages of a sweep. */
+/** Bytes of records in flight from which sweeps read nothing more: two pages. */
 const inFlightBytesMax = 4 * 1024 * 1024;
+/**
+ * From which a tail is given up, since it cannot be slowed: at 20,000 entries a second, 9 MB of records, a disk may take two and a
+ * half seconds for a sync. What comes after is read from query_range, at a multiple of the cost.
+ */
+const tailBytesMax = 24 * 1024 * 1024;
+/** Frames of a tail are small, but 200 a second: their records are given back too, if they have memory of their own. */
+const ownBytesMin = 8192;
 
 export class Flow {
   /** Aborted when it is broken. */
@@ -19,8 +27,10 @@ export class Flow {
   /** What is durable, by key: where the next flow begins. */
   readonly durable: Map<string, Json>;
   readonly seen: Seen;
-  /** Entries before it are not wanted. */
-  floor = 0n;
+  #floor = 0n;
+  /** The floor, as an entry has its time: no big integer for each. */
+  #floorSeconds = 0;
+  #floorNanos = 0;
   /** Told of what is emitted; what it returns is committed with it. */
   noted: (entries: readonly Entry[]) => PositionDelta = () => ({});
   readonly #context: SourceContext;
@@ -39,9 +49,9 @@ export class Flow {
     this.durable = durable;
   }
 
-  /** Too much waits to become durable, with `more` bytes that are about to come. */
-  full(more = 0): boolean {
-    return this.#inFlightBytes + more > inFlightBytesMax;
+  /** More waits to become durable than memory should hold, with `more` bytes that are about to come. */
+  flooded(more: number): boolean {
+    return this.#inFlightBytes + more > tailBytesMax;
   }
 
   /** Emits those of `entries` that are new, in their order. Returns how many. */
@@ -57,10 +67,10 @@ export class Flow {
   }
 
   /** Makes a position durable, after all that was emitted before is. False when it is not going to be. */
-  async commit(position: PositionDelta): Promise<boolean> {
+  async commit(position: () => PositionDelta): Promise<boolean> {
     await Promise.all(this.#flying);
     if (this.broken !== undefined) return false;
-    await this.#send(new Uint8Array(0), position);
+    await this.#send(new Uint8Array(0), position());
     return this.broken === undefined;
   }
 
@@ -70,15 +80,16 @@ export class Flow {
     this.#moving = true;
     try {
       const position = await this.seen.move();
-      if (position !== undefined) await this.commit(position);
+      if (position !== undefined) await this.commit(() => position);
     } finally {
       this.#moving = false;
     }
   }
 
-  /** Waits until it is not full. */
+  /** Waits until sweeps may read on. */
   async room(...signals: AbortSignal[]): Promise<void> {
-    while (this.full() && this.broken === undefined && !signals.some((signal) => signal.aborted)) await this.#changed.wait(...signals);
+    while (this.#inFlightBytes > inFlightBytesMax && this.broken === undefined && !signals.some((signal) => signal.aborted))
+      await this.#changed.wait(...signals);
   }
 
   /** Resolves when nothing is in flight, or with `kill`. */
@@ -93,12 +104,24 @@ export class Flow {
     this.#changed.notify();
   }
 
-  #wanted({ time }: Entry): boolean {
-    return BigInt(time) >= this.floor;
+  /** Entries before it are not wanted, nanoseconds. */
+  get floor(): bigint {
+    return this.#floor;
+  }
+
+  set floor(ns: bigint) {
+    this.#floor = ns;
+    this.#floorSeconds = Number(ns / 1_000_000_000n);
+    this.#floorNanos = Number(ns % 1_000_000_000n);
+  }
+
+  #wanted({ seconds, nanos }: Entry): boolean {
+    return seconds > this.#floorSeconds || (seconds === this.#floorSeconds && nanos >= this.#floorNanos);
   }
 
   #send(bytes: Uint8Array, position: PositionDelta, settled?: number): Promise<void> {
-    this.#inFlightBytes += bytes.byteLength;
+    const length = bytes.byteLength;
+    this.#inFlightBytes += length;
     const flying = this.#emit({ bytes, form: "ndjson", readMs: this.#context.doors.clock.now(), position })
       .then(
         () => {
@@ -108,7 +131,8 @@ export class Flow {
         (cause: unknown) => this.fail(cause),
       )
       .finally(() => {
-        this.#inFlightBytes -= bytes.byteLength;
+        this.#inFlightBytes -= length;
+        giveBack(bytes, ownBytesMin);
         this.#flying.delete(flying);
         this.#changed.notify();
       });

@@ -1,4 +1,5 @@
-/** A set of 64-bit keys as pairs of 32-bit halves, open addressing in one array: 10.7 to 21.3 bytes an entry. */
+/** A set of 64-bit keys as pairs of 32-bit halves, open addressing in one array: 9.1 to 18.3 bytes an entry. */
+import { giveBack } from "../../core/lend.ts";
 
 const slotsMin = 64;
 
@@ -8,7 +9,7 @@ export class KeySet {
 
   constructor(expected = 0) {
     let slots = slotsMin;
-    while (slots * 3 < expected * 4) slots *= 2;
+    while (slots * 7 < expected * 8) slots *= 2;
     this.#slots = new Uint32Array(2 * slots);
   }
 
@@ -19,8 +20,8 @@ export class KeySet {
 
   /** False when it was in already. Halves must not both be 0. */
   add(high: number, low: number): boolean {
-    // Three in four: probes stay short with linear steps.
-    if ((this.size + 1) * 8 > this.#slots.length * 3) this.#grow();
+    // Seven in eight: 200,000 keys, ten seconds of 20,000 a second, fit into 2 MiB, and a probe still costs less than the hash did.
+    if ((this.size + 1) * 16 > this.#slots.length * 7) this.#grow();
     if (!place(this.#slots, high, low)) return false;
     this.size++;
     return true;
@@ -34,6 +35,12 @@ export class KeySet {
       const low = before[at + 1] as number;
       if (high !== 0 || low !== 0) place(this.#slots, high, low);
     }
+    giveBack(new Uint8Array(before.buffer));
+  }
+
+  /** Its memory now, not at the next collection. It must not be used any more. */
+  free(): void {
+    giveBack(new Uint8Array(this.#slots.buffer));
   }
 }
 

@@ -43,35 +43,24 @@ export class Losses {
 
   /** `entries` more were lost in the minute that begins with `bucket`. */
   add(fault: Fault, bucket: number, stream: string, entries: number): void {
-    this.#set(fault, bucket, stream, this.#of(fault.code, bucket, stream) + entries);
-  }
-
-  /** `entries` are lost there in all, as far as it is known now: what was said before counts. */
-  atLeast(fault: Fault, bucket: number, stream: string, entries: number): void {
-    if (entries > this.#of(fault.code, bucket, stream)) this.#set(fault, bucket, stream, entries);
-  }
-
-  /** Rows of the minute that begins with `bucket` for this reason. */
-  at(bucket: number, reason: string): Loss[] {
     const minute = minuteText(bucket);
-    return this.listed.filter((loss) => loss.minute === minute && loss.reason === reason);
+    const same = (loss: Loss): boolean => loss.minute === minute && loss.stream === stream && loss.reason === fault.code;
+    const before = this.listed.find(same)?.entries ?? 0;
+    const row = { minute, stream, reason: fault.code, entries: before + entries };
+    this.listed = [...this.listed.filter((loss) => !same(loss)), row].slice(-listedMax);
+    this.entries += entries;
+    this.#board.count(this.#component, fault, entries);
+  }
+
+  /** What was declared for the minute that begins with `bucket` and this reason, in all streams or in one. */
+  sumAt(bucket: number, reason: string, stream?: string): number {
+    const minute = minuteText(bucket);
+    const rows = this.listed.filter((loss) => loss.minute === minute && loss.reason === reason && (stream ?? loss.stream) === loss.stream);
+    return rows.reduce((sum, { entries }) => sum + entries, 0);
   }
 
   json(): Json {
     return [this.entries, ...this.listed.map(({ minute, stream, reason, entries }) => [minute, stream, reason, entries])];
-  }
-
-  #of(reason: string, bucket: number, stream: string): number {
-    return this.at(bucket, reason).find((loss) => loss.stream === stream)?.entries ?? 0;
-  }
-
-  #set(fault: Fault, bucket: number, stream: string, entries: number): void {
-    const more = entries - this.#of(fault.code, bucket, stream);
-    const row = { minute: minuteText(bucket), stream, reason: fault.code, entries };
-    const others = this.listed.filter((loss) => loss.minute !== row.minute || loss.stream !== stream || loss.reason !== row.reason);
-    this.listed = [...others, row].slice(-listedMax);
-    this.entries += more;
-    this.#board.count(this.#component, fault, more);
   }
 }
 

@@ -16,7 +16,7 @@ const secondNs = 1_000_000_000n;
 const spanNsMax = 3600n * secondNs;
 const spanNsMin = secondNs / 1000n;
 /** What a page should weigh: parsed and as records it takes about four times as much. */
-const pageBytes = 2 * 1024 * 1024;
+const pageBytes = 1024 * 1024;
 const pageEntriesMin = 20;
 /** max_entries_limit_per_query as Loki has it by default; what the server says corrects it. */
 const pageEntriesMax = 5000;
@@ -93,13 +93,14 @@ export class Query {
     return found;
   }
 
-  /** Entries of the minute that begins with `from`, seconds, by the stream's labels; undefined when Loki does not tell them apart. */
-  async countsByStream(from: number, kill: AbortSignal): Promise<Map<string, number> | undefined> {
-    const streams = await this.#series(BigInt(from) * secondNs, BigInt(from + 60) * secondNs + 1n, kill);
+  /** As `counts`, by minutes, for each stream by its labels; undefined when Loki does not tell them apart. */
+  async countsByStream(from: number, to: number, kill: AbortSignal): Promise<Map<string, Map<number, number>> | undefined> {
+    const streams = await this.#series(BigInt(from) * secondNs, BigInt(to) * secondNs + 1n, kill);
     const names = [...new Set(streams.flatMap((stream) => Object.keys(stream)))];
-    const rows = await this.#counted(` by (${names.join(",")}) `, { from, to: from + 60, stepSeconds: 60 }, kill);
-    if (rows === undefined) return undefined;
-    return new Map(rows.map(({ metric, values }) => [canonicalLabels(metric), Number(values[0]?.[1] ?? 0)]));
+    const rows = await this.#counted(` by (${names.join(",")}) `, { from, to, stepSeconds: 60 }, kill);
+    return (
+      rows && new Map(rows.map(({ metric, values }) => [canonicalLabels(metric), new Map(values.map(([at, count]) => [at - 60, Number(count)]))]))
+    );
   }
 
   async #counted(

@@ -184,7 +184,7 @@ export class Sweeper {
     // All that was pushed before now is read from here on; what is pushed later is not older than lateness.
     this.#lateTo = max(floor, this.#nowNs - nsOfMs(this.#config.settle));
     // Not waited for: what is emitted from now on becomes durable after it.
-    void this.#flow.commit({ w: String(floor), floor: String(floor) });
+    void this.#flow.commit(() => ({ w: String(floor), floor: String(floor) }));
   }
 
   async #first(): Promise<bigint> {
@@ -271,11 +271,12 @@ export class Sweeper {
     try {
       const read = (start: bigint, end: bigint): Promise<void> => this.#read(max(start, this.#flow.floor), end);
       if (await this.#compareMinutes(from, to, read)) {
-        await this.#late.check(this.#query, this.losses, this.#kill);
+        await this.#late.check({ query: this.#query, kill: this.#kill }, this.losses, this.minutes, this.#monotonicMs);
       } else {
         if (this.#monotonicMs - this.#lateMs < this.#lateAllMs) return;
         this.minutes = [];
         await read(floor, this.watermark);
+        this.#verdicts.declareUncounted();
       }
       this.#lateTo = settled;
       this.#lateMs = this.#monotonicMs;
@@ -292,10 +293,9 @@ export class Sweeper {
     if (missing === undefined) this.#uncountedMs = this.#monotonicMs;
     if (missing === undefined) return false;
     this.minutes = this.#audit.stretches;
-    this.#verdicts.judge(
-      missing.filter(({ bucket }) => bucketStart(bucket) >= this.#flow.floor),
-      this.#monotonicMs,
-    );
+    const short = missing.filter(({ bucket }) => bucketStart(bucket) >= this.#flow.floor);
+    this.#verdicts.judge(short, this.#monotonicMs);
+    await this.#verdicts.declare(short, (minute, more) => this.#late.whose(this.#query, minute, more, this.#kill));
     return true;
   }
 
@@ -327,14 +327,16 @@ export class Sweeper {
     const again = watermark - nsOfMs(overlapMs);
     const bound = minuteOf(bucketAt(late < again ? late : again)) - bucketsPerMinute;
     this.#late.leave(bound, minuteOf(bucketAt(this.#flow.floor)) + bucketsPerMinute, (minute) => this.#accounted(minute));
-    const position = { w: String(watermark), floor: String(this.#flow.floor), late: String(this.#lateTo), past: this.#late.json() };
-    if (!(await this.#flow.commit({ ...position, ...(lost === this.#lostCommitted ? {} : { lost: this.losses.json() }) }))) return;
+    const moved = { w: String(watermark), floor: String(this.#flow.floor), late: String(this.#lateTo) };
+    const declared = lost === this.#lostCommitted ? {} : { lost: this.losses.json() };
+    // What is counted as past may change until it is sent: the tail goes on.
+    if (!(await this.#flow.commit(() => ({ ...moved, ...declared, past: this.#late.json() })))) return;
     this.watermark = watermark;
     this.swept = true;
     this.#lostCommitted = lost;
     this.#committedMs = this.#monotonicMs;
     const expired = this.#flow.seen.expire(bound);
-    if (Object.keys(expired.position).length > 0 && !(await this.#flow.commit(expired.position))) return;
+    if (Object.keys(expired.position).length > 0 && !(await this.#flow.commit(() => expired.position))) return;
     for (const path of expired.files) await this.#context.doors.disk.remove(path);
   }
 
@@ -342,7 +344,8 @@ export class Sweeper {
   #accounted(minute: number): number {
     let held = 0;
     for (let bucket = minute; bucket < minute + bucketsPerMinute; bucket++) held += this.#flow.seen.count(bucket);
-    return Math.max(held, this.minutes.find(({ bucket }) => bucket === minute)?.server ?? 0);
+    const given = held + this.losses.sumAt(minute, "loki_time_crowded");
+    return Math.max(given, this.minutes.find(({ bucket }) => bucket === minute)?.server ?? 0);
   }
 }
 

@@ -8,7 +8,7 @@ import { backoffMs } from "../../core/retry.ts";
 import { orAborted, type Signals } from "../../core/signals.ts";
 import type { Client } from "./client.ts";
 import type { LokiConfig } from "./config.ts";
-import type { Decoder } from "./entry.ts";
+import type { Decoder, Entry } from "./entry.ts";
 import { judgeEnd } from "./fault.ts";
 import type { Flow } from "./flow.ts";
 import type { Sweeper } from "./sweeper.ts";
@@ -34,6 +34,10 @@ const startMs = 60_000;
 const stalledMs = 45_000;
 const retryMsMin = 1000;
 const retryMsMax = 60_000;
+
+/** Entries of frames that came together and are emitted together: a frame has a hundred at most. */
+const togetherMax = 1000;
+const togetherMs = 5;
 
 interface Frame {
   readonly streams?: unknown;
@@ -191,15 +195,21 @@ export class Tailer {
     this.#queuedBytes += text.length;
     // Never stop reading: the server would drop without a word. Better no tail, and all of it from query_range later.
     if (!this.#context.accepting()) this.#tail?.close("the spool takes nothing");
-    else if (this.#flow.full(this.#queuedBytes)) this.#tail?.close("more came than becomes durable");
+    else if (this.#flow.flooded(this.#queuedBytes)) this.#tail?.close("more came than becomes durable");
     this.#pumping ??= this.#pump().finally(() => (this.#pumping = undefined));
   }
 
   async #pump(): Promise<void> {
     try {
-      for (let text = this.#queue.shift(); text !== undefined && this.#flow.broken === undefined; text = this.#queue.shift()) {
-        this.#queuedBytes -= text.length;
-        await this.#take(text);
+      while (this.#queue.length > 0 && this.#flow.broken === undefined) {
+        await this.#context.doors.clock.sleep(togetherMs);
+        // What has come meanwhile goes as one: a position, a hash table and a commit for each frame would cost more than its entries.
+        const entries: Entry[] = [];
+        for (let text = this.#queue.shift(); text !== undefined; text = entries.length < togetherMax ? this.#queue.shift() : undefined) {
+          this.#queuedBytes -= text.length;
+          for (const entry of this.#entriesOf(text)) entries.push(entry);
+        }
+        await this.#flow.take(entries);
         await this.#flow.move();
       }
     } catch (cause) {
@@ -207,18 +217,18 @@ export class Tailer {
     }
   }
 
-  async #take(text: string): Promise<void> {
-    let frame: Frame;
+  #entriesOf(text: string): Entry[] {
     try {
-      frame = JSON.parse(text) as Frame;
+      const frame = JSON.parse(text) as Frame;
       if ((frame.dropped_entries ?? []).length > 0) this.#dropped();
       this.#plain = frame.encodingFlags?.includes("categorize-labels") !== true;
-      if (!this.#plain) await this.#flow.take(this.#decoder.entries(frame.streams ?? []));
+      if (!this.#plain) return this.#decoder.entries(frame.streams ?? []);
     } catch (cause) {
       if (!(cause instanceof SyntaxError || cause instanceof TypeError)) throw cause;
       this.#plain = true;
     }
-    if (this.#plain) this.#ignored();
+    this.#ignored();
+    return [];
   }
 
   #dropped(): void {

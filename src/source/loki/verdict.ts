@@ -11,6 +11,8 @@ import { bucketAt, formatNs, minuteOf } from "./time.ts";
 
 /** From one late sweep to the next but one, whatever gaps made it sweep between. */
 const lastingMs = 5 * 60_000;
+/** Crowded minutes that are remembered: a day of them. */
+const crowdsMax = 1440;
 
 export class Verdicts implements Asides {
   readonly #board: Board;
@@ -18,6 +20,8 @@ export class Verdicts implements Asides {
   readonly #losses: Losses;
   /** Since when a minute has more at the server than here, on the monotonic clock. */
   readonly #missing = new Map<number, number>();
+  /** By minute: a time of it that no page holds, and in which streams. */
+  readonly #crowds = new Map<number, { ns: bigint; streams: Set<string> }>();
   #differs = false;
   #apart = true;
 
@@ -27,23 +31,40 @@ export class Verdicts implements Asides {
     this.#losses = losses;
   }
 
-  /** Minutes of which the server counts more than it gave. What is lost where times are crowded is known by that. */
+  /** Minutes of which the server counts more than it gave. */
   judge(missing: readonly Stretch[], nowMs: number): void {
-    for (const { bucket, server, held } of missing) {
-      const [crowded, ...others] = this.#losses.at(bucket, "loki_time_crowded");
-      if (crowded === undefined) continue;
-      const rest = others.reduce((sum, { entries }) => sum + entries, 0);
-      this.#losses.atLeast(crowdedFault(crowded.minute, crowded.stream), bucket, crowded.stream, server - held - rest);
-    }
     const buckets = new Set(missing.map(({ bucket }) => bucket));
     for (const bucket of this.#missing.keys()) if (!buckets.has(bucket)) this.#missing.delete(bucket);
     for (const bucket of buckets) if (!this.#missing.has(bucket)) this.#missing.set(bucket, nowMs);
     this.#show(missing.filter(({ bucket }) => nowMs - (this.#missing.get(bucket) ?? nowMs) >= lastingMs));
   }
 
+  /** A tail may have brought what no page shows: how much is lost, if anything, counts tell afterwards. */
   crowded(ns: bigint, stream: string): void {
-    const time = formatNs(Number(ns / 1_000_000_000n), Number(ns % 1_000_000_000n));
-    this.#losses.atLeast(crowdedFault(time, stream), minuteOf(bucketAt(ns)), stream, 1);
+    const bucket = minuteOf(bucketAt(ns));
+    const crowd = this.#crowds.get(bucket) ?? { ns, streams: new Set<string>() };
+    crowd.streams.add(stream);
+    this.#crowds.set(bucket, crowd);
+    if (this.#crowds.size > crowdsMax) this.#crowds.delete(this.#crowds.keys().next().value ?? 0);
+  }
+
+  /** Declares what is missing in crowded minutes; `whose` tells the streams, one after the other. */
+  async declare(missing: readonly Stretch[], whose: (minute: number, more: number) => Promise<[string, number][]>): Promise<void> {
+    for (const { bucket, server, held } of missing) {
+      const crowd = this.#crowds.get(bucket);
+      const more = server - held - this.#losses.sumAt(bucket, "loki_time_crowded");
+      if (crowd === undefined || more <= 0) continue;
+      const [only] = crowd.streams;
+      const rows: [string, number][] = crowd.streams.size === 1 && only !== undefined ? [[only, more]] : await whose(bucket, more);
+      for (const [stream, entries] of rows) this.#losses.add(crowdedFault(crowd.ns, stream), bucket, stream, entries);
+    }
+  }
+
+  /** Where nothing can be counted: at least one in each stream that was crowded. */
+  declareUncounted(): void {
+    for (const [bucket, { ns, streams }] of this.#crowds)
+      for (const stream of streams)
+        if (this.#losses.sumAt(bucket, "loki_time_crowded", stream) === 0) this.#losses.add(crowdedFault(ns, stream), bucket, stream, 1);
   }
 
   flagged(apart: boolean): void {
@@ -67,7 +88,8 @@ export class Verdicts implements Asides {
   }
 }
 
-function crowdedFault(time: string, stream: string): Fault {
+function crowdedFault(ns: bigint, stream: string): Fault {
+  const time = formatNs(Number(ns / 1_000_000_000n), Number(ns % 1_000_000_000n));
   const hint = "raise max_entries_limit_per_query in Loki, or let the writer give finer times";
   const message = `more entries at ${time} than any page holds, in the stream ${stream}`;
   return new Fault({ code: "loki_time_crowded", retry: "never", message, hint });
