@@ -77,7 +77,7 @@ async function measure(plan: Plan, { rate, drop }: Options): Promise<Figures> {
     child.kill("SIGTERM");
     const { rssPeakBytes } = await child.exited;
     await complete(join(folder, "lake"), entries);
-    server.stdin.end();
+    void server.stdin.end();
     return {
       entries_per_s: Math.round((after.entries - asked.entries) / plan.seconds),
       cpu_percent: cpu * 100,

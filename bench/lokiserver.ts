@@ -6,7 +6,8 @@
  * the port. `GET /bench` answers `Pushed`; `POST /stop` ends the pushing. `--drop S`: a share S of the entries never reaches the tail.
  */
 import { parseArgs } from "node:util";
-import { kinds, lineBytesMax } from "./corpus/kind.ts";
+import { kinds } from "./corpus/kind.ts";
+import { lineBytesMax } from "./corpus/line.ts";
 import { Random } from "./corpus/random.ts";
 import { Text } from "./corpus/text.ts";
 
@@ -31,7 +32,7 @@ const frameEntries = 100;
 /** Older ones are not kept: two minutes are what a gap asks for, with room. */
 const keptEntries = 240 * rate;
 
-const sockets = new Set<Bun.ServerWebSocket<undefined>>();
+const sockets = new Set<Bun.ServerWebSocket>();
 const pool = linesOf(5000);
 const startMs = Date.now();
 const startNs = BigInt(startMs) * 1_000_000n;

@@ -44,6 +44,9 @@ for (let seed = from; seed < end; seed++) {
     declared += outcome.declared;
     add(`this source, mode ${mode}, every fault on`, outcome.asked, outcome.entries, outcome.declared);
   }
+  const well = await simulate(seed, "tail", true);
+  if (well.failure !== undefined) throw new Error(`seed ${seed}, without faults: ${well.failure}`);
+  add("this source, mode tail, no fault", well.asked, well.entries, well.declared);
   for (const late of [false, true]) {
     const { missing, ...asked } = await simulatePlain(seed, late);
     add(`plain polling, no fault${late ? ", late lines looked for" : ""}`, asked, 0, missing);
