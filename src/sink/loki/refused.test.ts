@@ -42,6 +42,19 @@ describe("records that are refused for good", () => {
     expect(rig.messages()).toHaveLength(6);
   });
 
+  test("and what a wide batch had done counts for nothing once it was planned anew without a record that is gone", async () => {
+    const records = numbered(6).map((record, at) => ({ ...record, ms: -hours(12 - 2 * at) }));
+    rig.fake.script = { before: () => (rig.fake.pushes.length === 3 ? { status: 503 } : undefined) };
+    const batch = batchOf(records);
+    await rig.refusal({}, batch);
+    const note = batch.notes.at(-1);
+    expect(note).toMatchObject({ passed: expect.arrayContaining([3]) });
+    rig.fake.store.rules.behindNs *= 100n;
+    const left = records.map(lineOf).slice(1).join("");
+    await rig.put(testBatch([Buffer.from(left)], { codec: "none", ranges: [[101, 105]], note }));
+    expect(rig.messages()).toHaveLength(6);
+  });
+
   test("are so many that it is not about them: held, all of it offered again, and it goes on once Loki takes them", async () => {
     const batch = batchOf(numbered(100).map((record, at) => ({ ...record, ms: at % 2 === 0 ? -hours(24 * 10) : at })));
     await using sink = await rig.open();

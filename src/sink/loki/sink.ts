@@ -112,11 +112,11 @@ class LokiSink implements Sink {
       }
     }
     const { concurrency, equal_times, batch: limits } = this.#config;
-    const note = readNote(batch.note);
+    const note = readNote(batch);
     const ordered = equal_times === "kept" ? { entries, carry: {}, last: new Map() } : this.#order.apply(entries, note?.carry);
     const work = new Work(ordered, concurrency, limits.bytes_max, note);
     // A retry must give the same nanoseconds, also that of another process.
-    if (note === undefined && Object.keys(ordered.carry).length > 0) await batch.setNote(work.note());
+    if (note === undefined && Object.keys(ordered.carry).length > 0) await batch.setNote(work.note(batch.digest));
     return work;
   }
 
@@ -133,7 +133,7 @@ class LokiSink implements Sink {
       } else if (group.length > 1 && (reason !== undefined || status === 413)) shard.halve();
       else throw refused(answer, `push to ${this.#client.place}`, this.#context.doors.clock.now());
       // Pushed once more by another process it might lie too far behind itself.
-      if (work.wide) await batch.setNote(work.note());
+      if (work.wide) await batch.setNote(work.note(batch.digest));
     }
   }
 

@@ -7,7 +7,7 @@
  * group that is pushed again must not be behind itself.
  */
 import * as v from "valibot";
-import type { Json, Refusals } from "../../core/contract.ts";
+import type { Batch, Json, Refusals } from "../../core/contract.ts";
 import type { Ordered } from "./order.ts";
 import type { Entry } from "./record.ts";
 import type { Stream } from "./stream.ts";
@@ -21,6 +21,7 @@ const streamsMax = 1000;
  * the nanoseconds that its streams began with (order.ts).
  */
 const noteSchema = v.object({
+  digest: v.string(),
   passed: v.array(v.number()),
   refused: v.record(v.string(), v.number()),
   example: v.string(),
@@ -28,10 +29,10 @@ const noteSchema = v.object({
 });
 export type Note = v.InferOutput<typeof noteSchema>;
 
-/** A batch's note, as `Work.note` gave it; undefined when there is none. */
-export function readNote(note: Json | undefined): Note | undefined {
+/** A batch's note, as `Work.note` gave it; undefined when there is none, or of other bytes: a batch may be planned anew under its id. */
+export function readNote({ note, digest }: Pick<Batch, "note" | "digest">): Note | undefined {
   const parsed = v.safeParse(noteSchema, note);
-  return parsed.success ? parsed.output : undefined;
+  return parsed.success && parsed.output.digest === digest ? parsed.output : undefined;
 }
 
 export class Shard {
@@ -120,9 +121,9 @@ export class Work {
     return this.shards.reduce((sum, { refused }) => sum + refused.length, earlier);
   }
 
-  note(): Json {
+  note(digest: string): Json {
     const { reasons = {}, example = "" } = this.refusals ?? {};
-    return { passed: this.shards.map(({ passed }) => passed), refused: reasons, example, carry: this.ordered.carry };
+    return { digest, passed: this.shards.map(({ passed }) => passed), refused: reasons, example, carry: this.ordered.carry };
   }
 }
 
