@@ -18,7 +18,7 @@ import { startAtEnd } from "./begin.ts";
 import type { FileConfig } from "./config.ts";
 import { Copies } from "./copies.ts";
 import { Descriptors } from "./descriptors.ts";
-import { judge, readAt, type Candidate } from "./examine.ts";
+import { judge, type Candidate } from "./examine.ts";
 import { truncated, unreadable } from "./faults.ts";
 import { expire, forgetAt } from "./forget.ts";
 import { inodeKey, type Found } from "./found.ts";
@@ -50,7 +50,7 @@ export interface CatalogOptions {
 
 /** Known files by the stem of their name. */
 interface Kin {
-  readonly lost: ReadonlyMap<string, readonly (readonly [string, Position])[]>;
+  readonly lost: Map<string, readonly (readonly [string, Position])[]>;
   readonly standing: ReadonlyMap<string, readonly Tracked[]>;
 }
 
@@ -78,6 +78,11 @@ export class Catalog {
   /** Another `apply` of the same look would change nothing. */
   get settled(): boolean {
     return this.#settled && this.files.values().every((file) => file.fault === undefined);
+  }
+
+  /** False once it was lost: then its identity may be another file's, its copy's. */
+  follows(file: Tracked): boolean {
+    return this.files.get(file.id) === file;
   }
 
   /** Takes in what a look has found. Faults of single files are reported, never thrown. */
@@ -274,7 +279,7 @@ export class Catalog {
     const unchanged = watched !== undefined && watched.bytes === seen.stat.bytes && watched.modifiedMs === seen.stat.modifiedMs;
     if (unchanged && this.files.has(watched.id)) return true;
     const lost = (kin.lost.get(stem) ?? []).filter(([id, position]) => position.offset > 0 && this.#lost.has(id));
-    const standing = (kin.standing.get(stem) ?? []).filter((file) => file.readOffset > 0 && this.files.has(file.id));
+    const standing = (kin.standing.get(stem) ?? []).filter((file) => file.readOffset > 0 && this.follows(file));
     if (lost.length === 0 && standing.length === 0) return false;
     const owner = await this.#withCandidate(seen, true, async (candidate) => {
       for (const [id, position] of lost.toSorted(([, a], [, b]) => b.offset - a.offset)) {
@@ -283,8 +288,10 @@ export class Catalog {
       for (const file of standing) {
         const verdict = await this.#judgeStanding(candidate, file);
         if (verdict === "watch") return file;
-        const cut = verdict === "copy" ? this.#lost.get(file.id) : undefined;
-        if (cut !== undefined) return this.#adopt(file.id, cut, seen, candidate);
+        const known = this.follows(file) ? undefined : this.#lost.get(file.id);
+        if (known === undefined) continue;
+        if (verdict === "copy") return this.#adopt(file.id, known, seen, candidate);
+        kin.lost.set(stem, [...(kin.lost.get(stem) ?? []), [file.id, known]]); // the next one may be its copy
       }
       return "another";
     });
@@ -303,9 +310,7 @@ export class Catalog {
     if (!(await this.open(file)) || file.handle === undefined) return "new";
     const known = file.position();
     const { verdict } = await judge(candidate, known, file.handle);
-    if (verdict === "watch") return verdict;
-    const before = await readAt(file.handle, file.readOffset - file.tailBytes, file.tailBytes);
-    if (before.byteLength === file.tailBytes && file.tailMatches(before)) return verdict;
+    if (verdict === "watch" || (await file.stands())) return verdict;
     await this.cut(file);
     return (await judge(candidate, known, undefined)).verdict;
   }
@@ -364,7 +369,7 @@ export class Catalog {
   #order(file: Tracked, family: readonly Tracked[]): void {
     file.after = generationBefore(
       file,
-      family.filter((other) => this.files.has(other.id)),
+      family.filter((other) => this.follows(other)),
     );
     if (file.after === undefined) return;
     file.after.drained = false;

@@ -146,7 +146,7 @@ export class Copies {
 
   /** What it waits for is gone. */
   #isFree({ owner }: Entry): boolean {
-    return owner !== undefined && !this.#options.catalog.files.has(owner.id);
+    return owner !== undefined && !this.#options.catalog.follows(owner);
   }
 
   #again(entry: Entry): void {
@@ -244,7 +244,7 @@ export class Copies {
       const kin = inodeKey(file) === inodeKey(stat) ? "no" : kinOf(path, stat, { ...position, path: file.path });
       if (kin === "no") continue;
       if (file.packed === undefined) await catalog.open(file);
-      if (catalog.files.has(file.id)) known.push({ id: file.id, position: file.position(), kin, file });
+      if (catalog.follows(file)) known.push({ id: file.id, position: file.position(), kin, file });
     }
     return known;
   }
@@ -272,7 +272,7 @@ export class Copies {
     } else {
       entry.again = Number.POSITIVE_INFINITY; // left alone until it changes
     }
-    if (entry.owner !== undefined && !catalog.files.has(entry.owner.id)) entry.again = this.#now;
+    if (entry.owner !== undefined && !catalog.follows(entry.owner)) entry.again = this.#now;
     await this.#drop(entry, examined);
   }
 
@@ -284,11 +284,9 @@ export class Copies {
   async #allStand({ known }: Examination): Promise<boolean> {
     for (const { file } of known) {
       if (file === undefined || file.packed !== undefined) continue;
-      if (!this.#options.catalog.files.has(file.id)) return false;
+      if (!this.#options.catalog.follows(file)) return false;
       if (file.handle === undefined) continue;
-      const before = new Uint8Array(file.tailBytes);
-      const got = await file.handle.read(before, file.readOffset - file.tailBytes);
-      if (got < before.byteLength || !file.tailMatches(before)) return false;
+      if (!(await file.stands())) return false;
     }
     return true;
   }

@@ -3,7 +3,6 @@ import type { FileStat } from "../../core/disk.ts";
 import { spanTimeout } from "../../core/format.ts";
 import type { Catalog } from "./catalog.ts";
 import type { FileConfig } from "./config.ts";
-import { readAt } from "./examine.ts";
 import { unreadable } from "./faults.ts";
 import type { Reader } from "./reader.ts";
 import type { Tracked } from "./tracked.ts";
@@ -67,8 +66,7 @@ async function stands(file: Tracked, stat: FileStat, catalog: Catalog): Promise<
   if (file.handle === undefined) return false;
   try {
     const { readOffset, tailBytes } = file;
-    const before = await readAt(file.handle, readOffset - tailBytes, tailBytes);
-    const same = tailBytes > 0 && before.byteLength === tailBytes && file.tailMatches(before);
+    const same = tailBytes > 0 && (await file.stands());
     if (!same) await catalog.cut(file);
     else if (stat.bytes >= readOffset) file.readEnd = stat.bytes;
     return same && stat.bytes >= readOffset;

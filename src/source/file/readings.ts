@@ -81,7 +81,7 @@ export class Readings {
   /** Does a little of what there is to do; false when there is nothing now. */
   async step(reader: Reader): Promise<boolean> {
     for (const [file, reading] of this.#reading) {
-      if (!this.#options.catalog.files.has(file.id)) this.#reading.delete(file);
+      if (!this.#options.catalog.follows(file)) this.#reading.delete(file);
       else if (await this.#look(file, reading, reader)) return true;
     }
     return false;

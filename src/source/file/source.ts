@@ -243,7 +243,7 @@ class FileSource implements Source {
     }
     if (!(await catalog.open(tracked))) {
       this.#context.buffers.give(buffer);
-      if (tracked.fault === undefined && catalog.files.has(tracked.id)) this.#turns.aside(tracked);
+      if (tracked.fault === undefined && catalog.follows(tracked)) this.#turns.aside(tracked);
       else this.#turns.leave(tracked);
       return true;
     }

@@ -97,6 +97,13 @@ export class Tracked {
     return markOf(bytes).hash === this.durable.tail.hash;
   }
 
+  /** Whether the open file still holds the bytes before `readOffset`. */
+  async stands(): Promise<boolean> {
+    const before = new Uint8Array(this.tailBytes);
+    const got = await this.handle?.read(before, this.readOffset - before.byteLength);
+    return got === before.byteLength && this.tailMatches(before);
+  }
+
   /** Moves on over `bytes`, which lie at `readOffset`. `before` are the bytes before them, as far as a tail reaches. */
   advance(bytes: Uint8Array, before: Uint8Array): void {
     this.#growHead(bytes);

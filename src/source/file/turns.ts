@@ -72,7 +72,7 @@ export class Turns {
    * not waiting for what was read of it before.
    */
   next(known: ReadonlyMap<string, Tracked>, mayRead: (file: Tracked) => boolean): Tracked | undefined {
-    const may = (file: Tracked): boolean => known.has(file.id) && isFree(file) && mayRead(file);
+    const may = (file: Tracked): boolean => known.get(file.id) === file && isFree(file) && mayRead(file);
     this.#bringIn(known);
     const keeping = this.#served < keepingPerBehind ? this.#take(this.#keeping, known, may) : undefined;
     if (keeping !== undefined) {
@@ -87,7 +87,7 @@ export class Turns {
   #take(files: Tracked[], known: ReadonlyMap<string, Tracked>, may: (file: Tracked) => boolean): Tracked | undefined {
     for (let left = files.length; left > 0; left--) {
       const file = files.shift();
-      if (file === undefined || !known.has(file.id)) continue;
+      if (file === undefined || known.get(file.id) !== file) continue;
       if (may(file)) return file;
       files.push(file);
     }
@@ -113,10 +113,10 @@ export class Turns {
   #bringIn(known: ReadonlyMap<string, Tracked>): void {
     if (!this.#room || this.#aside.length === 0) return;
     this.#room = false;
-    if (!this.#sorted) this.#aside = this.#aside.filter((file) => known.has(file.id)).toSorted((a, b) => this.#compare(b, a));
+    if (!this.#sorted) this.#aside = this.#aside.filter((file) => known.get(file.id) === file).toSorted((a, b) => this.#compare(b, a));
     this.#sorted = true;
     for (let file = this.#aside.pop(); file !== undefined; file = this.#aside.pop()) {
-      if (!known.has(file.id)) continue;
+      if (known.get(file.id) !== file) continue;
       file.aside = false;
       this.#keeping.unshift(file);
       return;
