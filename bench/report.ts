@@ -3,6 +3,7 @@ import Table from "cli-table3";
 import type { Against } from "./against.ts";
 import type { CatchUp } from "./catchup.ts";
 import type { Encoding } from "./encoder.ts";
+import type { Fairness } from "./fairness.ts";
 import type { Formatting } from "./formats.ts";
 import type { Idle, Start } from "./idle.ts";
 import type { Steady } from "./steady.ts";
@@ -16,6 +17,7 @@ export interface Results {
   formats: Formatting[];
   idle: Idle[];
   start?: Start;
+  fairness?: Fairness[];
 }
 
 const fixed = (value: number, digits: number): string => (Number.isNaN(value) ? "–" : value.toFixed(digits));
@@ -111,5 +113,19 @@ export function print(results: Results): void {
     fixed(one.own_mb, 0),
   ]);
   table("idle", ["", "CPU % of a core", "wake-ups/s", "RSS MB", "of it its own"], idles);
+  printFairness(results.fairness ?? []);
   if (results.start !== undefined) console.log(`\nstart → ready  ${fixed(results.start.ms, 0)} ms, ${fixed(results.start.cpu_ms, 0)} ms of CPU`);
+}
+
+function printFairness(results: readonly Fairness[]): void {
+  const rows = results.map((one) => [
+    one.setting,
+    fixed(one.behind_max_ms, 0),
+    fixed(one.behind_median_ms, 0),
+    fixed(one.busy_mb_per_s, 0),
+    fixed(one.busy_behind_mb, 0),
+    fixed(one.descriptors_max, 0),
+  ]);
+  const head = ["", "slowest behind, ms", "median of the slowest", "busy one, MB/s", "it is behind, MB", "descriptors at most"];
+  table("fairness, a hundred files beside one at full speed; from written to durable", head, rows);
 }

@@ -13,12 +13,13 @@ import { against, peerKinds } from "./against.ts";
 import { catchUp } from "./catchup.ts";
 import { kindNames } from "./corpus/kind.ts";
 import { encode } from "./encoder.ts";
+import { fairness } from "./fairness.ts";
 import { formatting } from "./formats.ts";
 import { coldStart, idle } from "./idle.ts";
 import { print, type Results } from "./report.ts";
 import { steady } from "./steady.ts";
 
-const parts: readonly string[] = [...kindNames, "encoder", "formats", "steady", "idle", "start", "peers"];
+const parts: readonly string[] = [...kindNames, "encoder", "formats", "steady", "idle", "start", "fairness", "peers"];
 const usage = `usage: npm run bench -- [--full] [--only ${parts.join(",")}] [--bytes SIZE] [--runs N] [--seconds N] [--check] [--executable FILE] [--folder DIR] [--json]`;
 
 async function fromArguments(): Promise<{ plan: Plan; only: ReadonlySet<string>; json: boolean }> {
@@ -77,6 +78,7 @@ async function main(): Promise<number> {
     if (only.has("steady")) results.steady = await steady(plan);
     if (only.has("peers")) for (const kind of peerKinds) results.against.push(...(await against(plan, kind)));
     if (only.has("idle")) results.idle = await idle(plan);
+    if (only.has("fairness")) results.fairness = await fairness(plan);
     if (only.has("start")) results.start = await coldStart(plan);
     if (json) console.log(JSON.stringify(results, null, 2));
     else print(results);
