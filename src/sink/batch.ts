@@ -13,15 +13,20 @@ export interface SentBatch extends Batch {
   readonly trouble: Error | undefined;
 }
 
-/** `parts`: the body, where it was kept since it was planned. */
+/**
+ * `parts`: the body, where it was kept since it was planned. One that can be read again from the spool as it lies there is given away at the
+ * first call; one that was split out of mixed frames, which costs more, is copied at each.
+ */
 export function batchOf(plan: Plan, reader: SpoolReader, compress: Compress, journal: Journal, parts?: readonly Uint8Array[]): SentBatch {
   const { id, lane, number, epoch, name, ranges, records, codec, bytes, digest } = plan;
   let trouble: Error | undefined;
+  let kept = parts;
   async function* body(): AsyncGenerator<Uint8Array> {
     try {
       // A plan of another version: its records are encoded in a way of ours, which is planned before it is sent.
       if (!isEncoder(plan.encoder)) throw new BodyChanged(`planned with encoder ${plan.encoder}`);
-      const made = parts === undefined ? encodeBody({ ranges, codec, encoder: plan.encoder }, reader, compress) : keptBody(parts);
+      const made = kept === undefined ? encodeBody({ ranges, codec, encoder: plan.encoder }, reader, compress) : keptBody(kept, plan.encoder);
+      if (plan.encoder === "copy/1") kept = undefined;
       yield* checkedBody(made, plan);
     } catch (cause) {
       if (cause instanceof Bug || cause instanceof Fault) throw cause;

@@ -92,7 +92,7 @@ class Runner<Config> implements SinkRunner {
   #passedMs = -Infinity;
   /** A bug met in a lane: its reason ends the run. */
   readonly #broken = new AbortController();
-  /** Bodies of plans, by id, where they were kept since they were planned: only of batches split out of mixed frames. */
+  /** Bodies of plans, by id, where they were kept since they were planned: small ones, and those split out of mixed frames. */
   readonly #kept = new Map<number, readonly Uint8Array[]>();
   readonly #tasks = new Set<Promise<void>>();
   #ended = false;
@@ -278,6 +278,8 @@ class Runner<Config> implements SinkRunner {
   #batchOf(plan: Plan): SentBatch {
     const { reader, context } = this.#options;
     const batch = batchOf(plan, reader, context.doors.compress, this.#journal, this.#kept.get(plan.id));
+    // It goes with its first use; a second try reads the spool.
+    if (plan.encoder === "copy/1") this.#kept.delete(plan.id);
     return Object.assign(batch, { low: this.#low() });
   }
 

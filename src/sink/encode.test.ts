@@ -4,6 +4,9 @@ import { gunzipSync } from "node:zlib";
 import { MemorySpool } from "../../test/support/spool.ts";
 import type { Codec, Range } from "../core/contract.ts";
 import { systemCompress } from "../core/compress.ts";
+import { batchOf } from "./batch.ts";
+import type { Journal } from "./journal.ts";
+import type { Plan } from "./ledger.ts";
 import { BodyChanged, checkedBody, encodeBody, measureBody, RecordsGone, type Encoder } from "./encode.ts";
 
 const record = (n: number, size = 0): object => ({ n, message: "x".repeat(size) });
@@ -94,6 +97,34 @@ describe("records that are gone", () => {
       ),
     ).toEqual([[2, 4]]);
   });
+});
+
+test("a small body is kept as it was measured; of a longer one all memory is given back", async () => {
+  async function* stream(): AsyncGenerator<Uint8Array> {
+    yield* pieces;
+  }
+  const pieces = [0, 1, 2].map((n) => new Uint8Array(100_000).fill(n));
+  const { parts, bytes, ...sums } = await measureBody(stream(), 300_000);
+  expect(parts).toEqual(pieces);
+  expect(bytes).toBe(300_000);
+  expect(await measureBody(stream(), 299_999)).toEqual({ bytes, ...sums });
+  expect(pieces.map(({ length }) => length)).toEqual([0, 0, 0]);
+});
+
+test("a kept body goes with its first use; the next one is read from the spool and is the same", async () => {
+  const spool = new MemorySpool();
+  spool.add(records(0, 5000, 50));
+  const ranges: Range[] = [[0, 4999]];
+  const sums = await measureBody(encodeBody({ ranges, codec: "zstd", encoder: "copy/1" }, spool, systemCompress), 2 ** 20);
+  const place = { id: 1, lane: "0", number: 0, epoch: "e", name: "n", min_ms: 0 };
+  const plan: Plan = { ...place, ranges, records: 5000, codec: "zstd", encoder: "copy/1", bytes: sums.bytes, digest: sums.digest, crc: sums.crc };
+  const batch = batchOf(plan, spool, systemCompress, {} as Journal, sums.parts);
+  const before = spool.reads;
+  const take = async (): Promise<Buffer> => Buffer.concat((await Array.fromAsync(batch.body(), (part) => new Uint8Array(part))) as Uint8Array[]);
+  const first = await take();
+  expect(spool.reads).toBe(before);
+  expect(await take()).toEqual(first);
+  expect(spool.reads).toBe(before + 1);
 });
 
 describe("checked bodies", () => {

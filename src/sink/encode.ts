@@ -187,18 +187,32 @@ function pickLines(raw: Uint8Array, frame: FrameRef, picks: readonly Range[]): U
   return parts;
 }
 
-/** Length, SHA-256 (hex) and CRC-32 of a body, whose memory is given back piece by piece. */
-export async function measureBody(body: AsyncIterable<Uint8Array>): Promise<{ bytes: number; digest: string; crc: number }> {
+/** What is known of a body once all of it was seen. */
+export interface BodySums {
+  readonly bytes: number;
+  readonly digest: string;
+  readonly crc: number;
+  /** The body itself, where it was asked for and is small enough. */
+  readonly parts?: readonly Uint8Array[];
+}
+
+/** Length, SHA-256 (hex) and CRC-32 of a body. Of one that is longer than `keepBytesMax` the memory is given back piece by piece. */
+export async function measureBody(body: AsyncIterable<Uint8Array>, keepBytesMax = 0): Promise<BodySums> {
   const hash = new Bun.CryptoHasher("sha256");
+  let parts: Uint8Array[] | undefined = [];
   let bytes = 0;
   let crc = 0;
   for await (const part of body) {
     hash.update(part);
     crc = Bun.hash.crc32(part, crc);
     bytes += part.byteLength;
-    giveBack(part);
+    parts?.push(part);
+    if (parts !== undefined && bytes <= keepBytesMax) continue;
+    for (const each of parts ?? [part]) giveBack(each);
+    parts = undefined;
   }
-  return { bytes, digest: hash.digest("hex"), crc };
+  const sums = { bytes, digest: hash.digest("hex"), crc };
+  return parts === undefined || keepBytesMax === 0 ? sums : { ...sums, parts };
 }
 
 /**

@@ -31,6 +31,8 @@ const pressedMs = 1000;
 const splitBytesMax = 32 * 1024 * 1024;
 /** What of their bodies is kept until they are sent. */
 const keptBytesMax = 16 * 1024 * 1024;
+/** A batch up to this is kept from its plan to its delivery, eight of them at most: a frame that goes to HTTP is then read once, not twice. */
+const keptWholeBytesMax = 512 * 1024;
 
 /** What a draft became once measured: everything of a plan but its place. */
 export interface Measured extends BodyPlan {
@@ -303,9 +305,9 @@ export class Planner {
     for (let attempt = 0; ranges.length > 0 && !signals.kill.aborted;) {
       try {
         const plan: BodyPlan = { ranges, codec: delivery.codec, encoder };
-        const { bytes, digest, crc } = await measureBody(encodeBody(plan, reader, doors.compress));
+        const sums = await measureBody(encodeBody(plan, reader, doors.compress), keptWholeBytesMax);
         if (attempt > 0) onFault(undefined);
-        return { ...plan, lane, records: countOf(ranges), bytes, digest, crc, minMs: draft.minMs };
+        return { ...plan, lane, records: countOf(ranges), ...sums, minMs: draft.minMs };
       } catch (cause) {
         if (cause instanceof RecordsGone) {
           lost(countOf(cause.ranges), cause.dropped);

@@ -8,7 +8,7 @@
 import type { Codec, Range, SpoolReader } from "../core/contract.ts";
 import type { Compress } from "../core/compress.ts";
 import { giveBack } from "../core/lend.ts";
-import { decodeFrame, Packer, picksOf } from "./encode.ts";
+import { decodeFrame, Packer, picksOf, type Encoder } from "./encode.ts";
 import { within } from "./ranges.ts";
 
 export interface SplitBody {
@@ -110,9 +110,9 @@ class Body {
   }
 }
 
-/** A body that was kept, as it may be given away: whoever takes a part owns it. */
-export async function* keptBody(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
-  for (const part of parts) yield new Uint8Array(part);
+/** A body that was kept, as it may be given away: whoever takes a part owns it. Parts of a `copy/1` are the kept ones themselves. */
+export async function* keptBody(parts: readonly Uint8Array[], encoder: Encoder): AsyncGenerator<Uint8Array> {
+  for (const part of parts) yield encoder === "copy/1" ? part : new Uint8Array(part);
 }
 
 /** How many of `drafts`, from the first, are made in one pass: as many as hold `rawBytesMax` together, and at least one. */

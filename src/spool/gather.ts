@@ -57,8 +57,11 @@ interface Open extends OpenFrame {
 /** Frames below this cost ratio and headers: several of them in one group are mixed. */
 const smallBytes = 64 * 1024;
 const smallMax = 4;
-/** Worth writing however small each stream's part of it: senders that wait for their answer bring no more until it is written. */
-const groupFullBytes = 2 * 1024 * 1024;
+/**
+ * Worth writing before its time is over. Not at the first full frame: each group is two writes, a sync and a frame that is not full, and
+ * those are a tenth of what 10 MB/s cost. Not later: senders that wait for their answer bring no more until it is written.
+ */
+const groupFullBytes = 2 * frameBytes;
 /** Streams kept apart while a group gathers, 4 KiB each at least; beyond, records are mixed in the order they come. */
 const streamsApart = 4096;
 
@@ -76,7 +79,7 @@ export class Gather {
   readonly #touched = new Set<Open>();
   /** When the first of what is here came; undefined while there is nothing. */
   sinceMs: number | undefined;
-  /** A frame has been filled: the group is worth writing. */
+  /** The group is worth writing. */
   filled = false;
 
   constructor(compress: Compress, level: number, buffers: FrameBuffers) {
@@ -111,7 +114,6 @@ export class Gather {
     // An empty frame that is too small for one giant record grows beyond the usual bound; any other is full.
     if (frame.length > 0) {
       void this.#close(frame);
-      this.filled = true;
       const next = this.#add(frame.key, frame.stream, quarter, frame.mixed, Math.max(roomBytes, frameBytes));
       this.#touched.add(next);
       return next;
