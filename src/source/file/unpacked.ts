@@ -4,8 +4,8 @@
  * It is decompressed from its first byte on, once, as far as somebody reads. What was made last is kept (`backBytes`), since a reader goes
  * back by the line it has not seen the end of; who goes back further has it decompressed again from the first byte. Memory is bounded by that.
  *
- * A decoder gives nothing of the part of the input in which it met damage. It is then taken through the file once more, and through
- * that part in steps of 16 bytes, so that what can be read is read.
+ * A decoder gives nothing of the part of the input in which it met damage. It is then taken through the file again, through that part in
+ * steps of 512 bytes, and once more in steps of one, so that what can be read is read.
  */
 import type { Compress } from "../../core/compress.ts";
 import type { DiskFile, FileStat } from "../../core/disk.ts";
@@ -13,7 +13,9 @@ import { assert } from "../../core/assert.ts";
 import type { Ending, Packing, Unpacking } from "../../core/unpack.ts";
 
 /** Of the raw file read at once: small at its begin, for who wants only its first lines. */
-const partBytes = { first: 8 * 1024, next: 64 * 1024, careful: 16 };
+const partBytes = { first: 8 * 1024, next: 64 * 1024 };
+/** In the part in which damage was met, and then in the step in which it was met. */
+const carefulBytes = [512, 1];
 
 /** What the first bytes of a file say it is; undefined: nothing we decompress. */
 export function packingOf(head: Uint8Array): Packing | undefined {
@@ -30,8 +32,8 @@ export class Unpacked implements DiskFile {
   readonly #unpack: NonNullable<Compress["unpack"]>;
   readonly #backBytes: number;
   #stream: Unpacking | undefined;
-  /** Where in the raw file a decoder met damage. */
-  #careful = Number.POSITIVE_INFINITY;
+  /** Up to where in the raw file decoders came that met damage. */
+  #damagedAt: readonly number[] = [];
   #ending: Ending | undefined;
   /** The content from `#from` to `#to`, at the begin of `#kept`. */
   #kept: Uint8Array = new Uint8Array(0);
@@ -94,7 +96,7 @@ export class Unpacked implements DiskFile {
 
   /** The raw file has grown: its end is not known any more. */
   anew(): void {
-    this.#careful = Number.POSITIVE_INFINITY;
+    this.#damagedAt = [];
     this.#restart();
   }
 
@@ -163,8 +165,8 @@ export class Unpacked implements DiskFile {
       this.#keep(piece);
       return true;
     }
-    if ((piece === "damaged" || piece === "foreign") && this.#careful === Number.POSITIVE_INFINITY) {
-      this.#careful = stream.consumed;
+    if ((piece === "damaged" || piece === "foreign") && this.#damagedAt.length < carefulBytes.length) {
+      this.#damagedAt = [...this.#damagedAt, stream.consumed];
       this.#restart();
       return true;
     }
@@ -176,13 +178,16 @@ export class Unpacked implements DiskFile {
 
   /** The raw file part by part, for one decoder: what an earlier one still reads is its own. */
   #input(): () => Promise<Uint8Array | undefined> {
-    const damagedAt = this.#careful;
+    const damagedAt = this.#damagedAt.at(-1) ?? Number.POSITIVE_INFINITY;
+    const careful = carefulBytes[this.#damagedAt.length - 1] ?? partBytes.next;
+    // What was met lies in the next part, as large as it was then; a decoder may have said so a part later.
+    const carefulEnd = damagedAt + 2 * (carefulBytes[this.#damagedAt.length - 2] ?? partBytes.next);
     let part = new Uint8Array(partBytes.first);
     let at = 0;
     return async () => {
       let bytes = at === 0 ? partBytes.first : partBytes.next;
       if (at < damagedAt) bytes = Math.min(bytes, damagedAt - at);
-      else if (at < damagedAt + 2 * partBytes.next) bytes = partBytes.careful;
+      else if (at < carefulEnd) bytes = careful;
       if (part.byteLength < bytes) part = new Uint8Array(bytes);
       const got = await this.raw.read(part.subarray(0, bytes), at);
       at += got;
