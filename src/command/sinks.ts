@@ -10,6 +10,7 @@ import { Fault } from "../core/fault.ts";
 import { Journal } from "../sink/journal.ts";
 import { countOf, within } from "../sink/ranges.ts";
 import { readIdentity, writeIdentity } from "../spool/identity.ts";
+import { Reserve } from "../spool/reserve.ts";
 import { listSegments } from "../spool/inspect.ts";
 import { layoutOf, type Layout } from "../spool/layout.ts";
 import { takeLock, type TakeLock } from "../spool/lock.ts";
@@ -108,7 +109,8 @@ async function remove(name: string, layout: Layout, { doors: { disk } }: Io): Pr
   // First that it was ever known: a sink of that name that comes back is then a new one, not one that lost its journal.
   const identity = await readIdentity(disk, layout.identity);
   if (typeof identity === "object" && identity.sinks?.includes(name) === true) {
-    await writeIdentity(disk, layout, { ...identity, sinks: identity.sinks.filter((other) => other !== name) });
+    const sinks = identity.sinks.filter((other) => other !== name);
+    await writeIdentity(disk, layout, { ...identity, sinks }, () => new Reserve(disk, layout.reserve).release());
   }
   const path = `${layout.sinks}/${name}.journal`;
   for (const each of [path, `${path}.tmp`, `${path}.damaged`]) await disk.remove(each);

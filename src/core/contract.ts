@@ -223,6 +223,8 @@ export interface SpoolReader {
   pressed(): boolean;
   /** This sink holds everything from `sequence` on; what every claim has passed may go. */
   claim(sink: string, sequence: number): void;
+  /** There was no space for what a sink must write down: gives up what is kept aside for that. Never rejects. */
+  makeRoom?(): Promise<void>;
   /** Raw NDJSON bytes (a measure of lag) held from `sequence` on. */
   bytesFrom(sequence: number): number;
 }

@@ -77,6 +77,11 @@ export function errnoOf(cause: unknown): string | undefined {
   return typeof cause.code === "string" ? cause.code : undefined;
 }
 
+/** The disk, or what this user may take of it, is full. */
+export function isNoSpace(cause: unknown): boolean {
+  return ["ENOSPC", "EDQUOT"].includes(errnoOf(cause) ?? "");
+}
+
 const errnoWords: Record<string, string> = {
   EACCES: "permission denied",
   EADDRINUSE: "address already in use",

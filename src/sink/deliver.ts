@@ -63,6 +63,7 @@ export async function openSink<Config>(options: SinkOptions<Config>): Promise<Si
     spoolId: reader.id,
     doors: context.doors,
     onFault: (fault) => scores.stand("journal", fault),
+    makeRoom: async () => reader.makeRoom?.(),
   });
   try {
     if (journal.damaged > 0) scores.journalDamaged(journalPath, journal.damaged);

@@ -150,7 +150,7 @@ class HeldRunner<Config> implements SinkRunner {
   async #write(arrived: Arrived): Promise<boolean> {
     const { name, journalPath: path, context, reader } = this.#options;
     const { disk, random } = context.doors;
-    const options = { path, sink: name, spoolId: reader.id, doors: context.doors, onFault: () => {} };
+    const options = { path, sink: name, spoolId: reader.id, doors: context.doors, onFault: () => {}, makeRoom: async () => reader.makeRoom?.() };
     if ((await disk.stat(path)) !== undefined) {
       if (!(await isUnusable(options))) return false;
       await disk.rename(path, `${path}.damaged`);

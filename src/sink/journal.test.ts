@@ -208,6 +208,29 @@ test("no space: raised, tried again until there is some, and nothing counts as w
   expect((await Journal.open(given)).ledger.plans.size).toBe(1);
 });
 
+test("no space: whoever has something to give up is asked before the next try, also for a new journal", async () => {
+  let full = true;
+  let asked = 0;
+  const doors = {
+    ...systemDoors,
+    disk: failing(() => (full ? { write: "EDQUOT" } : {})),
+    clock: { ...systemDoors.clock, sleep: () => Bun.sleep(1) },
+  };
+  const makeRoom = async (): Promise<void> => {
+    asked++;
+    full = false;
+  };
+  const journal = await Journal.open(options({ doors, makeRoom }));
+  await journal.create(0);
+  full = true;
+  await journal.append(planned(0, 0, 9));
+  expect(asked).toBe(2);
+  await journal.close();
+  full = true;
+  const other = await Journal.open(options({ doors, path: `${options().path}.other` }));
+  await expect(other.create(0)).rejects.toMatchObject({ code: "journal_no_space" });
+});
+
 test("a failed sync: the file is written anew, not built on", async () => {
   let fail = 0;
   const doors = {

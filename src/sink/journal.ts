@@ -21,7 +21,7 @@
 import { dirname } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import type { Disk, DiskFile } from "../core/disk.ts";
-import { errnoOf, Fault } from "../core/fault.ts";
+import { Fault, isNoSpace } from "../core/fault.ts";
 import type { Random } from "../core/random.ts";
 import { backoffMs } from "../core/retry.ts";
 import { version } from "../core/version.ts";
@@ -45,6 +45,8 @@ export interface JournalOptions {
   readonly doors: { readonly disk: Disk; readonly clock: Clock; readonly random: Random };
   /** A write failed and is tried again (`journal_no_space`, `journal_write_failed`); undefined: it works again. */
   readonly onFault: (fault: Fault | undefined) => void;
+  /** There was no space for a write, which is tried again: whoever has something to give up for it is asked first. */
+  readonly makeRoom?: () => Promise<void>;
   /** Somebody else's journal, perhaps in use: a damaged one is not kept beside, and nothing must be appended. */
   readonly onlyRead?: true;
 }
@@ -150,10 +152,15 @@ export class Journal {
     return true;
   }
 
-  /** Makes the journal of a sink that begins at `low`, with what more is known. Tried once: rejects with Fault `journal_no_space` or `journal_write_failed`. */
+  /** Makes the journal of a sink that begins at `low`, with what more is known. Tried once, and once more where room was made: rejects with Fault `journal_no_space` or `journal_write_failed`. */
   async create(low: number, ...more: Entry[]): Promise<void> {
+    const entries: Entry[] = [{ kind: "passed", low, forgotten: low - 1 }, ...more];
     try {
-      await this.#rewrite([{ kind: "passed", low, forgotten: low - 1 }, ...more]);
+      await this.#rewrite(entries).catch(async (cause: unknown) => {
+        if (!isNoSpace(cause) || this.#options.makeRoom === undefined) throw cause;
+        await this.#options.makeRoom();
+        await this.#rewrite(entries);
+      });
     } catch (cause) {
       throw writeFault(this.#options.path, cause);
     }
@@ -193,6 +200,7 @@ export class Journal {
         return true;
       } catch (cause) {
         onFault(writeFault(this.#options.path, cause));
+        if (isNoSpace(cause)) await this.#options.makeRoom?.();
         if (this.#closing.signal.aborted) return false;
         await doors.clock.sleep(
           backoffMs(attempt, retryMsMin, retryMsMax, () => doors.random.next()),
@@ -292,8 +300,6 @@ export function parseLine(line: Uint8Array): object | undefined {
     return undefined; // a checksum that fits by chance
   }
 }
-
-const isNoSpace = (cause: unknown): boolean => ["ENOSPC", "EDQUOT"].includes(errnoOf(cause) ?? "");
 
 function writeFault(path: string, cause: unknown): Fault {
   const message = `write journal ${path}`;

@@ -20,6 +20,8 @@ class Moody {
   freeBytes = 2 ** 40;
   /** As a quota: writes to the reserve find none. */
   reserveFails: string | undefined;
+  /** Bytes that all files may still grow by; undefined: as many as they like. Cutting one gives some back. */
+  room: number | undefined;
 
   readonly disk: Disk = {
     ...systemDisk,
@@ -31,11 +33,19 @@ class Moody {
     space: () => Promise.resolve({ freeBytes: this.freeBytes, totalBytes: 2 ** 40 }),
   };
 
+  async #grow(file: DiskFile, end: number): Promise<void> {
+    if (this.room === undefined) return;
+    const more = Math.max(0, end - (await file.stat()).bytes);
+    if (more > this.room) throw failed("ENOSPC");
+    this.room -= more;
+  }
+
   #file(file: DiskFile, segment: boolean, reserve: boolean): DiskFile {
     return {
       path: file.path,
       read: (into, position) => file.read(into, position),
       write: async (parts, position) => {
+        await this.#grow(file, position + parts.reduce((sum, { byteLength }) => sum + byteLength, 0));
         if (reserve && this.reserveFails !== undefined) throw failed(this.reserveFails);
         if (!segment || this.writeFails === undefined) return file.write(parts, position);
         const all = Buffer.concat(parts);
@@ -49,7 +59,10 @@ class Moody {
         if (this.syncFails !== undefined) throw failed(this.syncFails);
         return file.datasync();
       },
-      truncate: (bytes) => file.truncate(bytes),
+      truncate: async (bytes) => {
+        if (this.room !== undefined) this.room += Math.max(0, (await file.stat()).bytes - bytes);
+        await file.truncate(bytes);
+      },
       stat: () => file.stat(),
       close: () => file.close(),
       [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
@@ -127,6 +140,74 @@ test("a quota: what is free by the file system's account is not, and the reserve
   expect(await reserveSize(rig)).toBe(reserveBytes);
   expect(codes(rig)).toEqual([]);
 }, 30_000);
+
+for (const reserve of ["there", "gone"]) {
+  test(`a start on a disk that is full to the last byte, the reserve ${reserve}: it succeeds, says so, takes nothing, and goes on by itself`, async () => {
+    const moody = new Moody();
+    const before = await SpoolRig.open({ disk: moody.disk });
+    await before.put(["{}"], "app", { n: 1 });
+    const { epoch } = before.spool.reader;
+    await before.close();
+    if (reserve === "gone") await systemDisk.remove(before.spool.layout.reserve);
+    moody.room = 0;
+    moody.freeBytes = 0;
+    await using rig = await SpoolRig.open({ disk: moody.disk, config: { min_free_bytes: "1MiB" } }, before.dir);
+    expect(rig.spool.reader.epoch).not.toBe(epoch);
+    await until(() => codes(rig).includes("spool_disk_full"), "it says that the disk is full, though nobody appends");
+    expect({ paused: rig.spool.status().paused, accepting: rig.spool.accepting() }).toEqual({ paused: "no_space", accepting: false });
+    expect(await rig.read()).toEqual(["{}"]);
+    const more = rig.put(["{}"], "app", { n: 2 });
+    moody.room = moody.freeBytes = 2 ** 30;
+    await more;
+    await until(() => codes(rig).length === 0 && rig.spool.status().paused === "", "it goes on");
+    // The epoch of this life is on the disk, for the life after it.
+    await rig.close();
+    await using again = await SpoolRig.open({}, rig.dir);
+    expect(again.spool.reader.pastEpochs?.slice(0, 2)).toEqual([rig.spool.reader.epoch, epoch]);
+    expect(again.board.counts()).toEqual({});
+  }, 30_000);
+}
+
+test("full while nobody appends: who must write something down is given the reserve all the same, checkpoints included", async () => {
+  const moody = new Moody();
+  await using rig = await SpoolRig.open({ disk: moody.disk, config: { retain: "1h" } });
+  await rig.put(["{}"]);
+  await until(async () => (await systemDisk.stat(rig.spool.layout.positions[0])) !== undefined, "the first checkpoint is written");
+  expect(await reserveSize(rig)).toBe(reserveBytes);
+  moody.room = 0;
+  await rig.spool.reader.makeRoom?.();
+  expect({ reserve: await reserveSize(rig), room: moody.room }).toEqual({ reserve: 0, room: reserveBytes });
+  // Taken back before anything else is written.
+  moody.room = undefined;
+  await rig.put(["{}"]);
+  expect(await reserveSize(rig)).toBe(reserveBytes);
+  moody.room = 0;
+  await rig.close();
+  expect(await reserveSize(rig)).toBe(0);
+  await using again = await SpoolRig.open({}, rig.dir);
+  expect(again.board.counts()).toEqual({});
+}, 30_000);
+
+test("after the kill an append is refused, not left waiting; so is what waited then", async () => {
+  const kill = new AbortController();
+  const moody = new Moody();
+  await using rig = await SpoolRig.open({ disk: moody.disk, kill: kill.signal });
+  await rig.put(["{}"], "app", { n: 1 });
+  moody.writeFails = "ENOSPC";
+  const waits = rig.put(["{}"], "app", { n: 2 }).catch((cause: unknown) => (cause as { code: string }).code);
+  await until(() => codes(rig).includes("spool_no_space"), "it waits");
+  kill.abort();
+  expect(await waits).toBe("spool_closed");
+  await until(
+    () =>
+      rig.put(["{}"], "app", { n: 3 }).then(
+        () => false,
+        (cause: unknown) => (cause as { code: string }).code === "spool_closed",
+      ),
+    "who comes after it is refused",
+  );
+  expect(rig.spool.positions("app").get("n")).toBe(1);
+});
 
 test("min_free_bytes: others fill the disk, the spool stops before it is full; below the reserve, journals get that; both come back", async () => {
   const moody = new Moody();

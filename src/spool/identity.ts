@@ -7,6 +7,7 @@
 import type { Disk } from "../core/disk.ts";
 import type { Random } from "../core/random.ts";
 import { version as formatVersion } from "./format.ts";
+import { isNoSpace } from "../core/fault.ts";
 import { futureFormat, readWhole } from "./positions.ts";
 
 export interface Identity {
@@ -51,7 +52,7 @@ export interface IdentityFile {
 export async function openIdentity(
   doors: { disk: Disk; random: Random },
   paths: { dir: string; identity: string },
-  options: { stored: IdentityFile | undefined; machineId: string; writer: string; known: string | undefined },
+  options: { stored: IdentityFile | undefined; machineId: string; writer: string; known: string | undefined; makeRoom: () => Promise<void> },
 ): Promise<Identity> {
   const { stored } = options;
   const copied = stored !== undefined && stored.machine_id !== "" && options.machineId !== "" && stored.machine_id !== options.machineId;
@@ -72,16 +73,46 @@ export async function openIdentity(
     ...(former === undefined ? {} : { former_id: former }),
     ...(stored?.sinks === undefined ? {} : { sinks: stored.sinks }),
   };
-  await writeIdentity(doors.disk, paths, value);
+  await writeIdentity(doors.disk, paths, value, options.makeRoom);
   const changed = !copied && stored !== undefined && options.known !== undefined && options.known !== id && options.known !== stored.former_id;
   const sinksForgotten = options.known !== undefined && stored?.sinks === undefined;
   return { id, epoch, pastEpochs, sinksForgotten, copied, changed, file: value };
 }
 
-/** Replaces spool.json, durably. */
-export function writeIdentity(disk: Disk, paths: { dir: string; identity: string }, value: IdentityFile): Promise<void> {
-  return replaceFile(disk, paths.dir, paths.identity, `${JSON.stringify({ ...value, crc: crcOf(value) }, null, 2)}\n`);
+/**
+ * Replaces spool.json, durably. Without space `makeRoom` is called; if that gave none, the file is written over in its place, which
+ * takes none: a power cut in that very moment leaves it damaged, and then the segments know the id.
+ */
+export async function writeIdentity(
+  disk: Disk,
+  paths: { dir: string; identity: string },
+  value: IdentityFile,
+  makeRoom: () => Promise<void>,
+): Promise<void> {
+  const json = JSON.stringify({ ...value, crc: crcOf(value) }, null, 2);
+  // Blanks to a whole page, so that it can be written over in its place without growing.
+  const text = `${json.padEnd(Math.ceil((json.length + 1) / pageBytes) * pageBytes - 1)}\n`;
+  const replace = (): Promise<void> => replaceFile(disk, paths.dir, paths.identity, text);
+  try {
+    return await replace();
+  } catch (cause) {
+    if (!isNoSpace(cause)) throw cause;
+  }
+  await makeRoom();
+  try {
+    return await replace();
+  } catch (cause) {
+    if (!isNoSpace(cause) || (await disk.stat(paths.identity)) === undefined) throw cause;
+  }
+  await disk.remove(`${paths.identity}.new`);
+  await using file = await disk.open(paths.identity, "write");
+  await file.write([Buffer.from(text)], 0);
+  await file.truncate(Buffer.byteLength(text));
+  await file.datasync();
 }
+
+/** More than it has with 32 epochs and a few sinks; every file system takes as much for it anyway. */
+const pageBytes = 2048;
 
 /** A month of daily restarts. */
 const pastEpochsMax = 32;

@@ -291,7 +291,11 @@ async function settle(disk: Disk, dir: string, walked: WalkedItems, successor: H
   let foreignAt: number | undefined;
   if (walked.fileBytes > tailAt) {
     await using file = await disk.open(`${layoutOf(dir).segments}/${walked.name}`, "read");
-    if (!(await beginsAsOurs(file, tailAt, walked.fileBytes))) foreignAt = tailAt;
+    const ours = await beginsAsOurs(file, tailAt, walked.fileBytes).catch((cause: unknown) => {
+      if (errnoOf(cause) !== "EIO") throw cause;
+      return false; // not to be read: named as what cannot be told to be ours
+    });
+    if (!ours) foreignAt = tailAt;
   }
   return { ...walked, groups, damaged, missingBytes: Math.max(0, (named ?? 0) - walked.fileBytes), foreignAt };
 }

@@ -108,6 +108,12 @@ export class Quarantine {
     this.#stand(path, damage, stored);
   }
 
+  /** A place that cannot be read, given up: of its bytes there is nothing to keep. */
+  async unreadable(segment: number, at: number | undefined, { message, hint = "" }: Fault): Promise<void> {
+    const name = `${segmentName(segment).replace(/\.zst$/, "")}-${at ?? "headers"}-unreadable`;
+    await this.missing(name, { code: at === undefined ? "spool_segment_unreadable" : "spool_frame_unreadable", message, hint });
+  }
+
   /** A file that is in the way where it lies: degrades until it is gone from there. */
   foreign(path: string, damage: Damage): void {
     this.#stand(path, damage);

@@ -11,6 +11,7 @@ import { errnoOf, Fault } from "../core/fault.ts";
 import { readFully } from "./scan.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { Segment, Segments } from "./segments.ts";
+import { Unreadable, type Endurance } from "./unreadable.ts";
 
 export interface ReaderState {
   readonly id: string;
@@ -22,6 +23,7 @@ export interface ReaderState {
   /** Sequences below it that are missing were given up. */
   droppedTo(): number;
   claim(sink: string, sequence: number): void;
+  makeRoom(): Promise<void>;
 }
 
 /** An open segment file. It is closed once nobody reads from it and it is not remembered any more. */
@@ -42,9 +44,10 @@ export class Reader implements SpoolReader {
   readonly #segments: Segments;
   readonly #quarantine: Quarantine;
   readonly #state: ReaderState;
+  readonly #unreadable: Unreadable;
   readonly #files = new Map<number, Held>();
 
-  constructor(doors: Doors, segments: Segments, quarantine: Quarantine, state: ReaderState) {
+  constructor(doors: Doors, segments: Segments, quarantine: Quarantine, state: ReaderState, endurance?: Endurance) {
     this.id = state.id;
     this.epoch = state.epoch;
     this.pastEpochs = state.pastEpochs;
@@ -52,6 +55,7 @@ export class Reader implements SpoolReader {
     this.#segments = segments;
     this.#quarantine = quarantine;
     this.#state = state;
+    this.#unreadable = new Unreadable(doors.clock, endurance);
     segments.onRemove = (segment) => void this.#forget(segment);
   }
 
@@ -96,12 +100,20 @@ export class Reader implements SpoolReader {
   async payload(frame: FrameRef): Promise<Uint8Array> {
     const bytes = new Uint8Array(frame.payloadBytes);
     const path = this.#segments.path(frame.segment);
+    const place = `${frame.segment}:${frame.offset}`;
+    if (this.#unreadable.has(place)) throw unreadableFault(path, frame);
     let length: number;
     try {
       length = await this.#read(frame, bytes);
+      this.#unreadable.worked(place);
     } catch (cause) {
       void this.#forget(frame.segment);
       if (this.#segments.find(frame.firstSequence)?.number !== frame.segment) throw droppedFault(path, frame);
+      if (errnoOf(cause) === "EIO" && this.#unreadable.failed(place)) {
+        const fault = unreadableFault(path, frame, cause);
+        await this.#quarantine.unreadable(frame.segment, frame.offset, fault);
+        throw fault;
+      }
       throw readFault(path, cause);
     }
     if (length === bytes.byteLength && Bun.hash.crc32(bytes) === frame.crc) return bytes;
@@ -122,6 +134,10 @@ export class Reader implements SpoolReader {
     this.#state.claim(sink, sequence);
   }
 
+  makeRoom(): Promise<void> {
+    return this.#state.makeRoom();
+  }
+
   bytesFrom(sequence: number): number {
     if (sequence >= this.nextSequence()) return 0;
     const segment = this.#segments.find(sequence);
@@ -137,11 +153,17 @@ export class Reader implements SpoolReader {
   }
 
   async #index(segment: Segment): Promise<readonly Piece[]> {
+    const path = this.#segments.path(segment.number);
+    const place = `${segment.number}:headers`;
     try {
-      return await this.#segments.index(segment);
+      const index = await this.#segments.index(segment, this.#unreadable.has(place));
+      this.#unreadable.worked(place);
+      return index;
     } catch (cause) {
       if (errnoOf(cause) === undefined) throw cause;
-      throw readFault(this.#segments.path(segment.number), cause);
+      if (errnoOf(cause) !== "EIO" || !this.#unreadable.failed(place)) throw readFault(path, cause);
+      await this.#quarantine.unreadable(segment.number, undefined, headersFault(path, cause));
+      return this.#segments.index(segment, true);
     }
   }
 
@@ -191,6 +213,27 @@ function readFault(path: string, cause: unknown): Fault {
     retry: "later",
     message: `read segment ${path}`,
     hint: "check the disk and the kernel log; it is tried again until it works",
+    cause,
+  });
+}
+
+/** To sinks it is a frame that is not whole: its records are lost. */
+function unreadableFault(path: string, { offset, firstSequence, records }: FrameRef, cause?: unknown): Fault {
+  return new Fault({
+    code: "spool_frame_corrupt",
+    retry: "never",
+    message: `read segment ${path}: the frame at byte ${offset} could not be read for half an hour, records ${firstSequence} to ${firstSequence + records - 1} are given up as lost`,
+    hint: "the disk has a bad place: replace it. Should it be readable again, spool cat prints the records while the segment is held",
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function headersFault(path: string, cause: unknown): Fault {
+  return new Fault({
+    code: "spool_segment_unreadable",
+    retry: "never",
+    message: `read segment ${path}: its headers could not be read for half an hour, the records behind the bad place are given up as lost`,
+    hint: "the disk has a bad place: replace it",
     cause,
   });
 }

@@ -1,6 +1,6 @@
 /** 8 MiB of real bytes on disk, given up when the disk is full so that journals and checkpoints can still be written. */
 import type { Disk } from "../core/disk.ts";
-import { errnoOf } from "../core/fault.ts";
+import { isNoSpace } from "../core/fault.ts";
 import { reserveBytes } from "../core/limits.ts";
 
 const partBytes = 1024 * 1024;
@@ -10,6 +10,7 @@ export class Reserve {
   readonly #path: string;
   /** Bytes of it that are there: a part only where taking it or giving it back came to a stop half way. */
   #bytes = 0;
+  #working: Promise<unknown> = Promise.resolve();
 
   constructor(disk: Disk, path: string) {
     this.#disk = disk;
@@ -34,7 +35,11 @@ export class Reserve {
    * Takes it, or takes it back. Resolves false when there is no room for it, and leaves none of it behind then. A disk that
    * refuses for another reason is no matter of room: whatever is written next fails, and says why.
    */
-  async take(): Promise<boolean> {
+  take(): Promise<boolean> {
+    return this.#alone(() => this.#take());
+  }
+
+  async #take(): Promise<boolean> {
     if (this.held) return true;
     try {
       await using file = await this.#disk.open(this.#path, "write");
@@ -48,13 +53,24 @@ export class Reserve {
       }
       return true;
     } catch (cause) {
-      await this.release();
-      return !["ENOSPC", "EDQUOT"].includes(errnoOf(cause) ?? "");
+      await this.#release();
+      return !isNoSpace(cause);
     }
   }
 
   /** Gives it back, where the disk lets us; else what is left of it still counts as there. */
-  async release(): Promise<void> {
+  release(): Promise<void> {
+    return this.#alone(() => this.#release());
+  }
+
+  /** Journals, checkpoints and segments may be out of space at one time. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#working.then(work);
+    this.#working = done.catch(() => {}); // the caller is told
+    return done;
+  }
+
+  async #release(): Promise<void> {
     try {
       await using file = await this.#disk.open(this.#path, "write");
       this.#bytes = (await file.stat()).bytes;

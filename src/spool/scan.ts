@@ -6,6 +6,7 @@
  * also over bytes that somebody made up to look like blocks (see `searchBytesMax`).
  */
 import type { DiskFile } from "../core/disk.ts";
+import { errnoOf } from "../core/fault.ts";
 import { blockLength, decodeBlock, FutureVersion, magic, type Block, type FrameHeader } from "./format.ts";
 
 /** A block at `at` (with its payload behind it for a frame), or `length` damaged bytes. Lengths include the payload. */
@@ -48,8 +49,17 @@ class Window {
 
   async #load(at: number, wanted: number): Promise<void> {
     if (wanted > this.#buffer.byteLength) this.#buffer = new Uint8Array(wanted);
-    const goal = Math.min(this.#buffer.byteLength, this.#end - at);
     this.#at = at;
+    try {
+      await this.#fill(at, Math.min(this.#buffer.byteLength, this.#end - at));
+    } catch (cause) {
+      // A bad sector in a payload that nobody asked for is no reason not to read the block before it.
+      if (errnoOf(cause) !== "EIO") throw cause;
+      await this.#fill(at, wanted);
+    }
+  }
+
+  async #fill(at: number, goal: number): Promise<void> {
     this.#length = 0;
     while (this.#length < goal) {
       const count = await this.#file.read(this.#buffer.subarray(this.#length, goal), at + this.#length);

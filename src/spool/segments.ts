@@ -6,6 +6,7 @@
  */
 import type { FrameRef, Piece } from "../core/contract.ts";
 import type { Disk } from "../core/disk.ts";
+import { errnoOf } from "../core/fault.ts";
 import { Changed } from "../core/signals.ts";
 import { addAmount, type BySource } from "./drops.ts";
 import type { FrameHeader } from "./format.ts";
@@ -123,8 +124,8 @@ export class Segments {
     return this.#list[low];
   }
 
-  /** The pieces of a segment, in order, without holes. */
-  async index(segment: Segment): Promise<readonly Piece[]> {
+  /** The pieces of a segment, in order, without holes. `asFar`: what lies behind a place that cannot be read (EIO) is lost, and no reason to reject. */
+  async index(segment: Segment, asFar = false): Promise<readonly Piece[]> {
     const known = this.#indexes.get(segment.number);
     if (known !== undefined) {
       this.#indexes.delete(segment.number);
@@ -133,13 +134,13 @@ export class Segments {
     }
     for (;;) {
       const { bytes, nextSequence } = segment;
-      const pieces = await this.#walk(segment, bytes, nextSequence);
+      const pieces = await this.#walk(segment, bytes, nextSequence, asFar);
       // The newest may have grown meanwhile: an index that lacks frames must not be remembered.
       if (segment.bytes === bytes) return this.#remember(segment.number, pieces);
     }
   }
 
-  async #walk(segment: Segment, bytes: number, nextSequence: number): Promise<Piece[]> {
+  async #walk(segment: Segment, bytes: number, nextSequence: number, asFar: boolean): Promise<Piece[]> {
     const pieces: Piece[] = [];
     let expected = segment.firstSequence;
     const lostUpTo = (sequence: number): void => {
@@ -147,12 +148,16 @@ export class Segments {
       expected = Math.max(expected, sequence);
     };
     await using file = await this.#disk.open(this.path(segment.number), "read");
-    for await (const item of scan(file, 0, bytes)) {
-      if (item.block === undefined) await this.#damaged(segment.number, item.at, item.length);
-      if (item.block?.kind !== "frame" || !("payloadAt" in item) || item.block.firstSequence < expected) continue;
-      lostUpTo(item.block.firstSequence);
-      pieces.push({ frame: frameRef(segment.number, item.block, item.payloadAt) });
-      expected += item.block.records;
+    try {
+      for await (const item of scan(file, 0, bytes)) {
+        if (item.block === undefined) await this.#damaged(segment.number, item.at, item.length);
+        if (item.block?.kind !== "frame" || !("payloadAt" in item) || item.block.firstSequence < expected) continue;
+        lostUpTo(item.block.firstSequence);
+        pieces.push({ frame: frameRef(segment.number, item.block, item.payloadAt) });
+        expected += item.block.records;
+      }
+    } catch (cause) {
+      if (!asFar || errnoOf(cause) !== "EIO") throw cause;
     }
     lostUpTo(nextSequence);
     return pieces;

@@ -46,14 +46,37 @@ export class Space {
   paused: SpoolStatus["paused"] = "";
   #freeBytes = Infinity;
   #freeSeenMs = -Infinity;
-  /** The reserve that an earlier process left was looked for. */
-  #adopted = false;
+  /** The reserve that an earlier process left is looked for. */
+  #adopted: Promise<void> | undefined;
   #retakeMs = -Infinity;
   /** Since when no sink has made room in a full spool, monotonic milliseconds. */
   #stuckMs: number | undefined;
 
   constructor(options: SpaceOptions) {
     this.#options = options;
+  }
+
+  /**
+   * The first look, at the start: a disk that is too full is said at once, and not only when somebody has something to append. Goes on
+   * until there is room.
+   */
+  async begin(kill: AbortSignal): Promise<void> {
+    const { reserve, minFreeBytes } = this.#options;
+    await this.#adopt();
+    for (;;) {
+      await this.#look();
+      if (kill.aborted || this.#freeBytes - reserve.missingBytes >= minFreeBytes) break;
+      this.#pause(this.#diskFullFault());
+      await this.#wait(kill);
+      // Who appends meanwhile sees for himself.
+      if (this.paused !== "no_space") return;
+    }
+    if (this.paused === "no_space") this.#goOn();
+  }
+
+  #adopt(): Promise<void> {
+    this.#adopted ??= this.#options.reserve.adopt();
+    return this.#adopted;
   }
 
   /** Sinks are to ship what they have gathered, so that segments may go. */
@@ -97,8 +120,7 @@ export class Space {
   /** Room for `bytes` beside `min_free_bytes` and the reserve, which is taken back before anything else is written. */
   async #diskFull(bytes: number): Promise<Fault | undefined> {
     const { reserve, minFreeBytes } = this.#options;
-    if (!this.#adopted) await reserve.adopt();
-    this.#adopted = true;
+    await this.#adopt();
     await this.#look();
     const missing = reserve.missingBytes;
     if (this.#freeBytes - bytes - missing >= minFreeBytes && (await this.#takeReserve())) {

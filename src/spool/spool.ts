@@ -24,7 +24,7 @@
 import type { Board } from "../core/board.ts";
 import type { Doors } from "../core/doors.ts";
 import type { Json, SpoolReader, SpoolStatus, SpoolWriter } from "../core/contract.ts";
-import { Fault } from "../core/fault.ts";
+import { Fault, isNoSpace } from "../core/fault.ts";
 import { groupBytes } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Meter } from "../core/meter.ts";
@@ -46,6 +46,7 @@ import { Retain } from "./retain.ts";
 import { Segments, type Segment } from "./segments.ts";
 import { Space } from "./space.ts";
 import { report, start, unusable, type Started } from "./start.ts";
+import type { Endurance } from "./unreadable.ts";
 import { SegmentWriter } from "./writer.ts";
 
 /** How often `retain` is looked at: minutes do not matter to who keeps hours, a short one is for trying out. */
@@ -90,6 +91,8 @@ export interface SpoolOptions {
   readonly holds?: ReadonlyMap<string, number>;
   readonly kill: AbortSignal;
   readonly takeLock?: TakeLock;
+  /** When a place that cannot be read is given up; a test is in a hurry. */
+  readonly endurance?: Endurance;
 }
 
 /**
@@ -115,6 +118,7 @@ class OpenSpool implements Spool {
   readonly #segments: Segments;
   readonly #writer: SegmentWriter;
   readonly #retain: Retain;
+  readonly #space: Space;
   readonly #drops: Drops<Segment>;
   /** Tells the work beside the flow that the spool is closed. */
   readonly #over = new AbortController();
@@ -148,6 +152,7 @@ class OpenSpool implements Spool {
     this.#drops = this.#openDrops(recovered.droppedTo);
     this.#retain = this.#openRetain();
     const space = this.#openSpace();
+    this.#space = space;
     this.#writer = new SegmentWriter(
       {
         doors,
@@ -176,16 +181,24 @@ class OpenSpool implements Spool {
       },
       kill: options.kill,
     });
-    this.reader = new Reader(doors, segments, quarantine, {
-      id: identity.id,
-      epoch: identity.epoch,
-      pastEpochs: identity.pastEpochs,
-      nextSequence: () => this.#writer.tail.nextSequence,
-      rawBytes: () => this.#writer.tail.rawBytes,
-      pressed: () => space.pressed(),
-      droppedTo: () => this.#drops.to,
-      claim: (sink, sequence) => this.#claim(sink, sequence),
-    });
+    this.reader = new Reader(
+      doors,
+      segments,
+      quarantine,
+      {
+        id: identity.id,
+        epoch: identity.epoch,
+        pastEpochs: identity.pastEpochs,
+        nextSequence: () => this.#writer.tail.nextSequence,
+        rawBytes: () => this.#writer.tail.rawBytes,
+        pressed: () => space.pressed(),
+        droppedTo: () => this.#drops.to,
+        claim: (sink, sequence) => this.#claim(sink, sequence),
+        makeRoom: () => space.giveReserve(),
+      },
+      options.endurance,
+    );
+    void space.begin(AbortSignal.any([this.#over.signal, options.kill]));
     if (config.retain > 0) void this.#expire();
   }
 
@@ -243,7 +256,7 @@ class OpenSpool implements Spool {
     if (sinks.join() === this.sinksKnown.join()) return;
     const value = { ...this.#identity, sinks };
     try {
-      await writeIdentity(this.#options.doors.disk, this.layout, value);
+      await writeIdentity(this.#options.doors.disk, this.layout, value, () => this.#space.giveReserve());
     } catch (cause) {
       throw unusable(this.layout.dir, cause);
     }
@@ -372,7 +385,12 @@ class OpenSpool implements Spool {
     this.#checkpointSettled = true;
     const { nextGroup, nextSequence, rawBytes } = this.#writer.tail;
     const covered = { group: nextGroup - 1, droppedTo: this.#drops.to };
-    await writeCheckpoint(doors.disk, path, writer, { ...covered, nextSequence, rawBytes, positions: this.#positions });
+    const write = (): Promise<void> => writeCheckpoint(doors.disk, path, writer, { ...covered, nextSequence, rawBytes, positions: this.#positions });
+    await write().catch(async (cause: unknown) => {
+      if (!isNoSpace(cause)) throw cause;
+      await this.#space.giveReserve();
+      await write();
+    });
     await doors.disk.syncDirectory(this.layout.dir);
     this.#checkpoints.set(path, covered);
     this.#checkpointPath = path;

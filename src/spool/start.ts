@@ -7,7 +7,7 @@
 import type { Board } from "../core/board.ts";
 import type { Disk } from "../core/disk.ts";
 import type { Doors } from "../core/doors.ts";
-import { errnoOf, Fault } from "../core/fault.ts";
+import { errnoOf, Fault, isNoSpace } from "../core/fault.ts";
 import { makeDurable } from "../core/folder.ts";
 import type { Log } from "../core/log.ts";
 import { openIdentity, readIdentity, type Identity } from "./identity.ts";
@@ -16,6 +16,7 @@ import type { TakeLock } from "./lock.ts";
 import { patientDisk } from "./patient.ts";
 import { Quarantine, type Damage } from "./quarantine.ts";
 import { recover, type Recovered } from "./recover.ts";
+import { Reserve } from "./reserve.ts";
 
 export interface StartOptions {
   readonly dir: string;
@@ -55,7 +56,9 @@ export async function start(options: StartOptions): Promise<Started> {
     const recovered = await recover({ ...doors, disk: patient }, layout, quarantine);
     if (found === "damaged") await quarantine.keepWhole(layout.identity, identityDamage(layout.identity));
     const stored = found === "damaged" ? undefined : found;
-    const identity = await openIdentity(doors, layout, { stored, machineId, writer, known: recovered.knownId });
+    // On a disk that is full to the last byte: what was kept for this.
+    const makeRoom = (): Promise<void> => new Reserve(disk, layout.reserve).release();
+    const identity = await openIdentity(doors, layout, { stored, machineId, writer, known: recovered.knownId, makeRoom });
     return { layout, lock, quarantine, recovered, identity };
   } catch (cause) {
     quarantine.close();
@@ -86,10 +89,9 @@ function identityDamage(path: string): Damage {
 export function unusable(dir: string, cause: unknown): Fault {
   // The file in it that was meant: rights are often wrong for one alone, made when logferry was once run as root.
   const path = cause instanceof Error && "path" in cause && typeof cause.path === "string" ? cause.path : dir;
-  const hint =
-    errnoOf(cause) === "ENOSPC"
-      ? "free space on the file system that holds spool.dir, then start again"
-      : "spool.dir must be a folder that the user logferry runs as may write to, with all that is in it";
+  const hint = isNoSpace(cause)
+    ? "free space on the file system that holds spool.dir, then start again"
+    : "spool.dir must be a folder that the user logferry runs as may write to, with all that is in it";
   return new Fault({ code: "spool_unusable", retry: "never", message: `open spool ${dir}${path === dir ? "" : `: ${path}`}`, hint, cause });
 }
 

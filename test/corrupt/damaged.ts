@@ -15,6 +15,7 @@ import { createMeter } from "../../src/core/meter.ts";
 import { spoolSchema } from "../../src/spool/config.ts";
 import { readRecords, verifySpool } from "../../src/spool/inspect.ts";
 import { openSpool, type Spool } from "../../src/spool/spool.ts";
+import type { Endurance } from "../../src/spool/unreadable.ts";
 
 export const segments = 3;
 export const groups = 4;
@@ -30,7 +31,7 @@ export interface Opened extends AsyncDisposable {
 }
 
 /** Opens the spool in `dir`; disposing closes it. */
-export async function openIn(dir: string, machineId = "m1", doors: Doors = systemDoors): Promise<Opened> {
+export async function openIn(dir: string, machineId = "m1", doors: Doors = systemDoors, endurance?: Endurance): Promise<Opened> {
   const board = createBoard(silent, Date.now);
   const spool = await openSpool({
     config: v.parse(spoolSchema, { dir, commit_interval: "2ms", min_free_bytes: 0 }),
@@ -42,6 +43,7 @@ export async function openIn(dir: string, machineId = "m1", doors: Doors = syste
     machineId,
     sinks: ["lake"],
     kill: new AbortController().signal,
+    ...(endurance === undefined ? {} : { endurance }),
   });
   return { spool, board, [Symbol.asyncDispose]: () => spool.close() };
 }

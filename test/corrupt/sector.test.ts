@@ -1,8 +1,13 @@
 /** Sectors the disk cannot read any more (EIO): damage like changed bytes, and no reason not to start. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
+import type { Disk } from "../../src/core/disk.ts";
+import { systemDoors } from "../../src/core/doors.ts";
 import { readRecords, verifySpool } from "../../src/spool/inspect.ts";
 import { scratch, type Scratch } from "../support/scratch.ts";
+import type { Fault } from "../../src/core/fault.ts";
+import type { SpoolReader } from "../../src/core/contract.ts";
+import { until } from "../support/until.ts";
 import { badSectors, blocks, makeSpool, openIn, perGroup, perSegment, put, range, readAll, segment, total, without } from "./damaged.ts";
 
 let dir: Scratch;
@@ -62,4 +67,84 @@ test("the newest segment with a sector that cannot be read is left as it is: not
   expect((await Array.fromAsync(readRecords(doors.disk, dir.path, {}))).length).toBeGreaterThanOrEqual(2 * perSegment);
   await using well = await openIn(dir.path);
   expect((await readAll(well.spool)).records).toEqual(range(0, total + perGroup));
+});
+
+/** What asking for each of the frames of the spool gives: its first sequence, and the fault's code if there is one. */
+async function ask(reader: SpoolReader): Promise<string[]> {
+  const answers: string[] = [];
+  for (let at = 0; at < reader.nextSequence();) {
+    const [piece] = await reader.pieces(at, 1);
+    if (piece === undefined) throw new Error(`no piece at ${at}`);
+    const { firstSequence, records } = "frame" in piece ? piece.frame : piece.lost;
+    at = firstSequence + records;
+    if ("lost" in piece) answers.push(`${firstSequence} to ${at - 1} lost`);
+    else {
+      const fault = await reader.payload(piece.frame).then(
+        () => undefined,
+        (cause: unknown) => cause as Fault,
+      );
+      if (fault !== undefined) answers.push(`${firstSequence} ${fault.code}`);
+    }
+  }
+  return answers;
+}
+
+test("a payload that cannot be read is tried again for a stated time, then given up as lost, said, and not asked for again", async () => {
+  const path = segment(dir.path, 2);
+  const { payloads } = await blocks(path);
+  let bad = true;
+  let reads = 0;
+  const sector = badSectors((each) => bad && each === path && ++reads > 0, payloads[1] ?? 0, (payloads[1] ?? 0) + 8);
+  await using opened = await openIn(dir.path, "m1", sector, { triesMin: 5, afterMs: 200 });
+  const { reader } = opened.spool;
+  const first = perSegment + perGroup;
+  // Tries alone are no reason: a drive that resets takes its time.
+  for (let tries = 0; tries < 8; tries++) expect(await ask(reader)).toEqual([`${first} spool_read_failed`]);
+  expect(opened.board.reasons()).toEqual([]);
+  await until(async () => (await ask(reader))[0] === `${first} spool_frame_corrupt`, "it is given up");
+  expect(opened.board.reasons()).toMatchObject([{ component: "spool", code: "spool_frame_unreadable" }]);
+  expect(opened.board.reasons()[0]?.message).toContain(`records ${first} to ${first + perGroup - 1} are given up`);
+  expect(await readdir(dir.join("quarantine"))).toEqual([`0000000000000002-${payloads[1]}-unreadable.txt`]);
+  // For every sink from now on, without another try; and for this process also when the disk comes back.
+  bad = false;
+  reads = 0;
+  expect(await ask(reader)).toEqual([`${first} spool_frame_corrupt`]);
+  expect(reads).toBe(0);
+});
+
+test("a payload that can be read again in time costs nothing", async () => {
+  const path = segment(dir.path, 2);
+  const { payloads } = await blocks(path);
+  let bad = true;
+  const doors = badSectors((each) => each === path, payloads[1] ?? 0, (payloads[1] ?? 0) + 8);
+  const disk: Disk = { ...doors.disk, open: (...given) => (bad ? doors : systemDoors).disk.open(...given) };
+  await using opened = await openIn(dir.path, "m1", { ...doors, disk }, { triesMin: 3, afterMs: 60_000 });
+  for (let tries = 0; tries < 6; tries++) expect(await ask(opened.spool.reader)).toHaveLength(1);
+  bad = false;
+  await ask(opened.spool.reader); // lets go of the file that it opened before
+  expect(await readAll(opened.spool)).toEqual({ records: range(0, total), lost: [] });
+  expect(opened.board.counts()).toEqual({});
+});
+
+test("headers that cannot be read any more: what stands before them is shipped, the rest of the segment is given up after the same time", async () => {
+  const path = segment(dir.path, 2);
+  const { frames } = await blocks(path);
+  let bad = false;
+  const doors = badSectors((each) => each === path, frames[2] ?? 0, (frames[2] ?? 0) + 512);
+  const disk: Disk = { ...doors.disk, open: (...given) => (bad ? doors : systemDoors).disk.open(...given) };
+  await using opened = await openIn(dir.path, "m1", { ...doors, disk }, { triesMin: 3, afterMs: 100 });
+  bad = true;
+  const { reader } = opened.spool;
+  await expect(reader.pieces(perSegment, 1)).rejects.toMatchObject({ code: "spool_read_failed" });
+  await until(
+    () =>
+      reader.pieces(perSegment, 1).then(
+        () => true,
+        () => false,
+      ),
+    "it is given up",
+  );
+  expect(opened.board.reasons()).toMatchObject([{ code: "spool_segment_unreadable" }]);
+  const lost = (await ask(reader)).filter((answer) => answer.endsWith("lost"));
+  expect(lost).toEqual([`${2 * perSegment - 2 * perGroup} to ${2 * perSegment - 1} lost`]);
 });

@@ -91,9 +91,11 @@ export class Machine {
     if (random.chance(0.004)) Object.assign(this.disk.faults, { syncFails: 0, writeFails: 0, readFails: 0 });
   }
 
+  /** A full disk is no reason not to start, unless the spool is new. */
   #healthy(): boolean {
     const { syncFails, writeFails, readFails, capacity } = this.disk.faults;
-    return syncFails + writeFails + readFails === 0 && capacity >= this.#options.scenario.diskBytes;
+    const full = capacity < this.#options.scenario.diskBytes;
+    return syncFails + writeFails + readFails === 0 && (!full || this.disk.paths().includes(`${spoolDir}/spool.json`));
   }
 
   boot(sinks: readonly SinkPlan[]): void {

@@ -19,6 +19,7 @@ export interface SpoolRigOptions {
   readonly disk?: Disk;
   readonly sinks?: readonly string[];
   readonly holds?: ReadonlyMap<string, number>;
+  readonly kill?: AbortSignal;
 }
 
 export class SpoolRig implements AsyncDisposable {
@@ -49,7 +50,7 @@ export class SpoolRig implements AsyncDisposable {
       machineId: "m1",
       sinks: options.sinks ?? ["lake"],
       ...(options.holds === undefined ? {} : { holds: options.holds }),
-      kill: new AbortController().signal,
+      kill: options.kill ?? new AbortController().signal,
     });
     return new SpoolRig(folder, spool, board);
   }
