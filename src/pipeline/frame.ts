@@ -21,7 +21,7 @@ export class FrameWriter {
   #key = "";
   #quarter = NaN;
   bytes: Uint8Array = new Uint8Array(0);
-  view: DataView = new DataView(this.bytes.buffer);
+  #view: DataView | undefined;
   /** Where the next record goes. */
   at = 0;
 
@@ -37,12 +37,17 @@ export class FrameWriter {
     const frame = this.#frames(key, stream, timeMs, need);
     if (this.bytes !== frame.bytes) {
       this.bytes = frame.bytes;
-      this.view = new DataView(frame.bytes.buffer, frame.bytes.byteOffset, frame.bytes.byteLength);
+      this.#view = undefined;
     }
     this.#frame = frame;
     this.#key = key;
     this.#quarter = quarter;
     this.at = frame.length;
+  }
+
+  /** Of the frame at hand. Made when asked for: records that change their stream one by one are copied without it. */
+  get view(): DataView {
+    return (this.#view ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength));
   }
 
   /** Bytes free in the frame at hand, the slack left out. */

@@ -2,9 +2,9 @@
  * Is an object a record of another logferry, and of which stream: `timestamp` in RFC 3339, `host` and `source` text, `labels`
  * (if any) text by name, and nothing in it that a reader stumbles over.
  *
- * Records of one sender come in runs of the same host, source and labels, so the bytes of these are compared with the record
- * before: a constant stream costs no allocation. Others are looked up by their bytes.
+ * The streams of records are looked up by the bytes of these: only one that is new costs an allocation.
  */
+import { ByteMap } from "../core/bytemap.ts";
 import type { StreamFields } from "../core/contract.ts";
 import type { JsonScan, Span } from "../core/json.ts";
 import type { NamedStream } from "./frame.ts";
@@ -23,12 +23,7 @@ export interface Origin {
 export class OwnRecords {
   readonly #fields: StreamFields;
   readonly #from: string;
-  readonly #known = new Map<string, Origin | undefined>();
-  /** Host, source and labels of the record before, as bytes one after the other. */
-  #last: Uint8Array = new Uint8Array(0);
-  #lastHost = 0;
-  #lastSource = 0;
-  #origin: Origin | undefined;
+  readonly #known = new ByteMap<Origin | undefined>(rememberedMax);
 
   constructor(fields: StreamFields, from: string) {
     this.#fields = fields;
@@ -39,31 +34,8 @@ export class OwnRecords {
   originOf(scan: JsonScan, bytes: Uint8Array): Origin | undefined {
     const { timestamp, host, source, labels } = scan;
     if (scan.stumble !== "" || !isText(bytes, timestamp) || !isText(bytes, host) || !isText(bytes, source)) return undefined;
-    if (!this.#isLast(bytes, host, source, labels)) this.#look(bytes, host, source, labels);
-    return this.#origin;
-  }
-
-  #isLast(bytes: Uint8Array, host: Span, source: Span, labels: Span): boolean {
-    const last = this.#last;
-    const hostBytes = host.end - host.start;
-    const sourceBytes = source.end - source.start;
-    if (hostBytes !== this.#lastHost || sourceBytes !== this.#lastSource) return false;
-    if (last.length !== hostBytes + sourceBytes + labels.end - labels.start) return false;
-    return equal(last, 0, bytes, host) && equal(last, hostBytes, bytes, source) && equal(last, hostBytes + sourceBytes, bytes, labels);
-  }
-
-  #look(bytes: Uint8Array, host: Span, source: Span, labels: Span): void {
-    const parts = [host, source, labels].map((span) => bytes.subarray(Math.max(0, span.start), Math.max(0, span.end)));
-    this.#last = Buffer.concat(parts);
-    this.#lastHost = host.end - host.start;
-    this.#lastSource = source.end - source.start;
-    // A quote ends host and source, so that no two combinations give one text.
-    const name = decoder.decode(this.#last);
-    if (!this.#known.has(name)) {
-      if (this.#known.size >= rememberedMax) this.#known.clear();
-      this.#known.set(name, this.#make(bytes, host, source, labels));
-    }
-    this.#origin = this.#known.get(name);
+    // A quote ends host and source, so that no two combinations give the same bytes.
+    return this.#known.get(bytes, host, source, labels, () => this.#make(bytes, host, source, labels));
   }
 
   #make(bytes: Uint8Array, host: Span, source: Span, labels: Span): Origin | undefined {
@@ -84,11 +56,4 @@ function isTexts(value: unknown): value is Record<string, string> {
 
 function valueOf(bytes: Uint8Array, span: Span): unknown {
   return JSON.parse(decoder.decode(bytes.subarray(span.start, span.end)));
-}
-
-function equal(known: Uint8Array, from: number, bytes: Uint8Array, span: Span): boolean {
-  for (let at = span.start, index = from; at < span.end; at++, index++) {
-    if (known[index] !== bytes[at]) return false;
-  }
-  return true;
 }
