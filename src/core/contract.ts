@@ -188,6 +188,8 @@ export interface FrameRef {
   /** Records of several streams: their own fields tell which; `stream` has only `from`. */
   readonly mixed: boolean;
   readonly stream: Stream;
+  /** Of a mixed frame, where it is known: what it holds (contents.ts). */
+  readonly contents?: Uint8Array;
   /** CRC-32 of the payload. */
   readonly crc: number;
 }

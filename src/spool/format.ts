@@ -8,8 +8,9 @@
  *              u64 bytes of the previous segment that count, u64 first sequence, u64 first group,
  *              u64 NDJSON bytes in all segments before, i64 µs first record time, u8 n, n writer,
  *              u32 bytes of the seal behind what counts of the previous segment, should it be there
- *     frame    (kind 2, before each payload; flag 1: mixed) u64 first sequence, u32 records, u32 raw bytes, u32 payload bytes,
- *              i64 µs min and i64 µs max record time, u32 CRC-32 of the payload, u16 n, n stream (JSON)
+ *     frame    (kind 2, before each payload; flag 1: mixed; flag 2: has contents) u64 first sequence, u32 records, u32 raw bytes,
+ *              u32 payload bytes, i64 µs min and i64 µs max record time, u32 CRC-32 of the payload, u16 n, n stream (JSON);
+ *              with contents u16 n, n contents (core/contents.ts), which a reader may leave unread
  *     commit   (kind 3, after the last payload of a group) u64 group, u64 group bytes, u64 next sequence,
  *              u32 CRC-32 over the group's frame blocks, u32 n, n position deltas (JSON),
  *              u32 n, n position deltas of the group before (JSON)
@@ -63,6 +64,8 @@ export interface FrameHeader {
   payloadCrc: number;
   mixed: boolean;
   stream: Stream;
+  /** Of a mixed frame; left out where stream and contents together have no 16-bit length. */
+  contents?: Uint8Array;
 }
 
 export interface Commit {
@@ -86,6 +89,7 @@ export type Block = Head | FrameHeader | Commit | Seal;
 
 const kinds = { head: 1, frame: 2, commit: 3, seal: 4 } as const;
 const flagMixed = 1;
+const flagContents = 2;
 
 /** Magic, size, kind, version, flags. */
 const prefixBytes = 12;
@@ -212,7 +216,11 @@ function encodeHead(head: Head): Uint8Array {
 
 function encodeFrame(frame: FrameHeader): Uint8Array {
   const stream = encoder.encode(JSON.stringify(frame.stream));
-  return block("frame", frame.mixed ? flagMixed : 0, 8 + 4 * 3 + 8 * 2 + 4 + 2 + stream.byteLength, (cursor) => {
+  // So that a reader which does not know contents takes the block for one of usual size.
+  const contents = stream.byteLength + 2 + (frame.contents?.byteLength ?? 0) <= 0xffff ? frame.contents : undefined;
+  const flags = (frame.mixed ? flagMixed : 0) | (contents === undefined ? 0 : flagContents);
+  const bodyBytes = 8 + 4 * 3 + 8 * 2 + 4 + 2 + stream.byteLength + (contents === undefined ? 0 : 2 + contents.byteLength);
+  return block("frame", flags, bodyBytes, (cursor) => {
     cursor.u64(frame.firstSequence);
     cursor.u32(frame.records);
     cursor.u32(frame.rawBytes);
@@ -222,6 +230,9 @@ function encodeFrame(frame: FrameHeader): Uint8Array {
     cursor.u32(frame.payloadCrc);
     cursor.u16(stream.byteLength);
     cursor.raw(stream);
+    if (contents === undefined) return;
+    cursor.u16(contents.byteLength);
+    cursor.raw(contents);
   });
 }
 
@@ -316,6 +327,8 @@ function decodeBody(kind: number, flags: number, cursor: Cursor): Block | undefi
       payloadCrc: cursor.readU32(),
       mixed: (flags & flagMixed) !== 0,
       stream: objectIn(cursor.readJson(cursor.readU16())),
+      // A copy: the bytes of the block are the scan's.
+      ...((flags & flagContents) === 0 ? {} : { contents: cursor.readRaw(cursor.readU16()).slice() }),
     };
   }
   if (kind === kinds.commit) {

@@ -38,8 +38,8 @@ const indexesMax = 4;
 
 /** What a frame's header says, as sinks see it. */
 export function frameRef(segment: number, header: FrameHeader, payloadAt: number): FrameRef {
-  const { payloadBytes, rawBytes, firstSequence, records, minMs, maxMs, mixed, stream, payloadCrc } = header;
-  return { segment, offset: payloadAt, payloadBytes, rawBytes, firstSequence, records, minMs, maxMs, mixed, stream, crc: payloadCrc };
+  const { kind: _, payloadCrc: crc, ...rest } = header;
+  return { segment, offset: payloadAt, ...rest, crc };
 }
 
 export class Segments {

@@ -65,7 +65,10 @@ export class SegmentWriter {
 
   /** Bytes the group will take on disk, about. */
   static bytesOf(group: Group): number {
-    const frames = group.frames.reduce((sum, { payload }) => sum + payload.byteLength + groupOverheadBytes, groupOverheadBytes);
+    const frames = group.frames.reduce(
+      (sum, { payload, header }) => sum + payload.byteLength + (header.contents?.byteLength ?? 0) + groupOverheadBytes,
+      groupOverheadBytes,
+    );
     return frames + 2 * JSON.stringify(group.delta).length; // in the commit and in the seal
   }
 
