@@ -45,16 +45,18 @@ export function corpusFile(plan: Plan, kind: KindName): CorpusFile {
 const scratches = new Set<string>();
 process.on("exit", () => scratches.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
 
-/** A fresh folder that is gone when `use` is over, or the process. */
-export async function inScratch<T>(plan: Plan, use: (folder: string) => Promise<T>): Promise<T> {
+/** A fresh folder that is gone when `use` is over, or the process; with `kept`, only then. */
+export async function inScratch<T>(plan: Plan, use: (folder: string) => Promise<T>, kept?: "kept"): Promise<T> {
   mkdirSync(plan.folder, { recursive: true });
   const folder = mkdtempSync(join(plan.folder, "run-"));
   scratches.add(folder);
   try {
     return await use(folder);
   } finally {
-    scratches.delete(folder);
-    rmSync(folder, { recursive: true, force: true });
+    if (kept === undefined) {
+      scratches.delete(folder);
+      rmSync(folder, { recursive: true, force: true });
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 /** The results as tables for people. */
 import Table from "cli-table3";
 import type { Against } from "./against.ts";
+import type { Backlog } from "./backlog.ts";
 import type { CatchUp } from "./catchup.ts";
 import type { Encoding } from "./encoder.ts";
 import type { Fairness } from "./fairness.ts";
@@ -18,6 +19,7 @@ export interface Results {
   idle: Idle[];
   start?: Start;
   fairness?: Fairness[];
+  backlog?: Backlog;
 }
 
 const fixed = (value: number, digits: number): string => (Number.isNaN(value) ? "–" : value.toFixed(digits));
@@ -113,6 +115,7 @@ export function print(results: Results): void {
     fixed(one.own_mb, 0),
   ]);
   table("idle", ["", "CPU % of a core", "wake-ups/s", "RSS MB", "of it its own"], idles);
+  if (results.backlog !== undefined) printBacklog(results.backlog);
   printFairness(results.fairness ?? []);
   if (results.start !== undefined) console.log(`\nstart → ready  ${fixed(results.start.ms, 0)} ms, ${fixed(results.start.cpu_ms, 0)} ms of CPU`);
 }
@@ -128,4 +131,21 @@ function printFairness(results: readonly Fairness[]): void {
   ]);
   const head = ["", "slowest behind, ms", "median of the slowest", "busy one, MB/s", "it is behind, MB", "descriptors at most"];
   table("fairness, a hundred files beside one at full speed; from written to durable", head, rows);
+}
+
+function printBacklog({ points, records, cpu_s_per_gb, start_ms, start_ms_max, start_rss_mb }: Backlog): void {
+  const rows = points.map((one) => [
+    one.phase,
+    fixed(one.seconds, 0),
+    fixed(one.input_gb, 1),
+    fixed(one.spool_gb, 2),
+    String(one.segments),
+    fixed(one.rss_mb, 0),
+    fixed(one.own_mb, 0),
+    fixed(one.peak_mb, 0),
+  ]);
+  table("backlog, its sink down and then up", ["", "s", "input GB", "spool GB", "segments", "RSS MB", "of it its own", "peak"], rows);
+  console.log(
+    `${records} records, ${fixed(cpu_s_per_gb, 2)} CPU s a GB of input; start → ready ${fixed(start_ms, 0)} ms (longest ${fixed(start_ms_max, 0)}), then ${fixed(start_rss_mb, 0)} MB`,
+  );
 }

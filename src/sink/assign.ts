@@ -1,11 +1,15 @@
 /**
- * Which records of a frame go into which partition: by the frame's stream where that says enough, else record by record.
+ * Which records of a frame go into which partition: by the frame's stream, or by what a mixed frame says it holds, where that is
+ * enough; else record by record.
  *
  * Promise: a record of a source that is not in `from` is in no share, every other record is in exactly one.
  */
 import type { Compress } from "../core/compress.ts";
 import type { Delivery, FrameRef, Range, SpoolReader } from "../core/contract.ts";
 import { assert } from "../core/assert.ts";
+import { ContentsReader } from "../core/contents.ts";
+import { quarterMs } from "../core/limits.ts";
+import { giveBack } from "../core/lend.ts";
 import { decodeFrame } from "./encode.ts";
 import { expander, parseTemplate, type PartitionValues, type Template } from "./partition.ts";
 import { countOf, pushRange } from "./ranges.ts";
@@ -33,6 +37,10 @@ export class Assigner {
   readonly #expand: (values: PartitionValues, timeMs: number) => string;
   readonly #reader: Pick<SpoolReader, "payload">;
   readonly #compress: Compress;
+  readonly #runs = new Runs();
+  readonly #contents = new ContentsReader();
+  #partitions = new WeakMap<PartitionValues, string>();
+  #quarter = NaN;
 
   constructor(delivery: Delivery, reader: Pick<SpoolReader, "payload">, compress: Compress) {
     const { partition } = delivery;
@@ -52,7 +60,7 @@ export class Assigner {
     const from = stream.from ?? (frame.mixed ? undefined : stream.source);
     if (this.#from !== undefined && from !== undefined && !this.#from.has(from)) return [];
     const known = (this.#from === undefined || from !== undefined) && (this.#needsNothing() || (!frame.mixed && this.#saysEnough(stream)));
-    if (!known) return this.#byRecord(frame, wanted, from === undefined);
+    if (!known) return this.#byContents(frame, wanted, from) ?? this.#byRecord(frame, wanted, from === undefined);
     const records = countOf(wanted);
     return [
       {
@@ -78,60 +86,98 @@ export class Assigner {
     return labels.every((name) => stream.labels !== undefined && Object.hasOwn(stream.labels, name));
   }
 
+  /** Undefined when the frame does not say what it holds, or not enough. */
+  #byContents(frame: FrameRef, wanted: readonly Range[], from: string | undefined): Share[] | undefined {
+    if (frame.contents === undefined || countOf(wanted) !== frame.records || (this.#from !== undefined && from === undefined)) return undefined;
+    const runs = this.#contents.read(frame.contents, frame.records, frame.rawBytes);
+    if (runs === undefined || !runs.every(({ stream }) => this.#saysEnough(stream))) return undefined;
+    const shares = new Map<string, Share>();
+    let sequence = frame.firstSequence;
+    for (const { stream, records, rawBytes } of runs) {
+      const partition = this.#partitionOf(stream, frame.minMs);
+      const share = shareIn(shares, partition);
+      pushRange(share.ranges, sequence, sequence + records - 1);
+      share.records += records;
+      share.rawBytes += rawBytes;
+      sequence += records;
+    }
+    return finished(shares, frame);
+  }
+
   async #byRecord(frame: FrameRef, wanted: readonly Range[], filter: boolean): Promise<Share[]> {
     const bytes = await decodeFrame(frame, wanted, this.#reader, this.#compress);
     const raw = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const runs = new Runs();
-    let before: Placed | undefined;
     const shares = new Map<string, Share>();
+    const run: Run = { values: undefined, share: undefined, first: 0, bytes: 0 };
     let at = 0;
     let sequence = frame.firstSequence;
     for (const [first, last] of wanted) {
       for (; sequence <= last && at < raw.byteLength; sequence++) {
         const end = raw.indexOf(10, at) + 1 || raw.byteLength;
-        if (sequence >= first)
-          before = this.#add(shares, frame, { sequence, bytes: end - at, values: runs.valuesOf(raw.subarray(at, end)), filter, before });
+        if (sequence >= first) {
+          const values = this.#runs.valuesOf(raw, at, end);
+          if (values !== run.values) {
+            endRun(run, sequence);
+            run.values = values;
+            run.share = this.#shareOf(shares, frame, values, filter);
+            run.first = sequence;
+          }
+          run.bytes += end - at;
+        }
         at = end;
       }
+      endRun(run, sequence);
+      run.values = undefined;
     }
-    for (const share of shares.values()) {
-      share.payloadBytes = Math.ceil((frame.payloadBytes * share.rawBytes) / frame.rawBytes);
-      share.whole = share.records === frame.records;
-    }
-    return [...shares.values()];
-  }
-
-  /** Adds one record; `before` is where the last one went. */
-  #add(
-    shares: Map<string, Share>,
-    frame: FrameRef,
-    record: { sequence: number; bytes: number; values: PartitionValues; filter: boolean; before: Placed | undefined },
-  ): Placed {
-    const { sequence, bytes, values, filter, before } = record;
-    const placed = before?.values === values ? before : { values, share: this.#shareOf(shares, frame, values, filter) };
-    const { share } = placed;
-    if (share === undefined) return placed;
-    pushRange(share.ranges, sequence, sequence);
-    share.records++;
-    share.rawBytes += bytes;
-    return placed;
+    giveBack(bytes);
+    return finished(shares, frame);
   }
 
   #shareOf(shares: Map<string, Share>, frame: FrameRef, values: PartitionValues, filter: boolean): Share | undefined {
     if (filter && this.#from !== undefined && !this.#from.has(values.source ?? "")) return undefined;
     // A frame never spans a quarter hour of record time, so its time is that of each of its records as a partition sees it.
-    const partition = this.#expand(values, frame.minMs);
-    let share = shares.get(partition);
-    if (share === undefined) {
-      share = { partition, ranges: [], records: 0, rawBytes: 0, payloadBytes: 0, whole: false };
-      shares.set(partition, share);
-    }
-    return share;
+    return shareIn(shares, this.#partitionOf(values, frame.minMs));
+  }
+
+  /** Kept for a quarter hour of record time, within which it is the same. */
+  #partitionOf(values: PartitionValues, timeMs: number): string {
+    const quarter = Math.floor(timeMs / quarterMs);
+    if (quarter !== this.#quarter) this.#partitions = new WeakMap();
+    this.#quarter = quarter;
+    let partition = this.#partitions.get(values);
+    if (partition === undefined) this.#partitions.set(values, (partition = this.#expand(values, timeMs)));
+    return partition;
   }
 }
 
-/** Where a record with these values goes; `share` undefined: nowhere, its source is not asked for. */
-interface Placed {
-  readonly values: PartitionValues;
-  readonly share: Share | undefined;
+function shareIn(shares: Map<string, Share>, partition: string): Share {
+  let share = shares.get(partition);
+  if (share === undefined) shares.set(partition, (share = { partition, ranges: [], records: 0, rawBytes: 0, payloadBytes: 0, whole: false }));
+  return share;
+}
+
+function finished(shares: ReadonlyMap<string, Share>, frame: FrameRef): Share[] {
+  for (const share of shares.values()) {
+    share.payloadBytes = Math.ceil((frame.payloadBytes * share.rawBytes) / frame.rawBytes);
+    share.whole = share.records === frame.records;
+  }
+  return [...shares.values()];
+}
+
+/** Records one after the other that go to one place, so far; `share` undefined: nowhere, their source is not asked for. */
+interface Run {
+  values: PartitionValues | undefined;
+  share: Share | undefined;
+  first: number;
+  bytes: number;
+}
+
+/** Adds the run to its share; `next` is the sequence after it. */
+function endRun(run: Run, next: number): void {
+  const { share, first, bytes } = run;
+  run.bytes = 0;
+  if (run.values === undefined || share === undefined) return;
+  pushRange(share.ranges, first, next - 1);
+  share.records += next - first;
+  share.rawBytes += bytes;
 }

@@ -25,6 +25,7 @@ import { Lanes } from "./lanes.ts";
 import type { Entry, Plan } from "./ledger.ts";
 import { batchName } from "./name.ts";
 import { Planner, type Measured } from "./plan.ts";
+import { Receipts } from "./receipts.ts";
 import { remake } from "./remake.ts";
 import { Scoreboard } from "./scoreboard.ts";
 
@@ -83,6 +84,7 @@ class Runner<Config> implements SinkRunner {
   readonly #options: SinkOptions<Config>;
   readonly #delivery: Delivery;
   readonly #journal: Journal;
+  readonly #receipts: Receipts;
   readonly #sink: Sink;
   readonly #scores: Scoreboard;
   readonly #lanes: Lanes;
@@ -102,6 +104,7 @@ class Runner<Config> implements SinkRunner {
     this.#options = options;
     this.#delivery = delivery;
     this.#journal = journal;
+    this.#receipts = new Receipts(journal, options.context.doors.clock);
     this.#sink = sink;
     this.#scores = scores;
     this.#lanes = new Lanes(delivery.concurrency, delivery.partition !== undefined);
@@ -138,11 +141,11 @@ class Runner<Config> implements SinkRunner {
     const entries: Entry[] = [{ kind: "opened", spool_epoch: reader.epoch, epoch: this.#epoch }];
     // Names hold the spool's id: what the original planned is the original's to send.
     if (copiedFrom !== undefined) for (const id of ledger.plans.keys()) entries.push({ kind: "cancelled", id });
-    if (knownEnd(ledger) > reader.nextSequence()) {
-      this.#scores.journalAhead(knownEnd(ledger), reader.nextSequence());
+    if (ledger.end() > reader.nextSequence()) {
+      this.#scores.journalAhead(ledger.end(), reader.nextSequence());
       entries.push({ kind: "rewound", next: reader.nextSequence() });
     }
-    await this.#journal.append(...entries);
+    await this.#receipts.append(...entries);
     this.#claim();
     this.#nextId = ledger.nextId;
     for (const plan of ledger.plans.values()) this.#lanes.add(plan);
@@ -153,7 +156,8 @@ class Runner<Config> implements SinkRunner {
       cursor: ledger.low,
       covered: ledger.covered(),
       framesMax: () => this.#sink.framesMax?.(),
-      lane: (partition, cut) => this.#laneFor(partition, cut),
+      lane: (partition, cut) => this.#when(() => this.#lanes.free(partition), cut),
+      room: async (cut) => (await this.#when(() => this.#lanes.room() || undefined, cut)) ?? 0,
       planned: (measured) => this.#plan(measured, signals),
       lost: (records, dropped) => (dropped ? this.#scores.recordsDropped(records) : this.#scores.recordsLost(records)),
       onFault: (fault) => this.#scores.stand("plan", fault),
@@ -166,13 +170,14 @@ class Runner<Config> implements SinkRunner {
     return Buffer.from(this.#options.context.doors.random.bytes(4)).toString("hex");
   }
 
-  async #laneFor(partition: string, signals: Signals): Promise<string | undefined> {
-    for (;;) {
-      if (signals.kill.aborted) return undefined;
-      const lane = this.#lanes.free(partition);
-      if (lane !== undefined) return lane;
-      await this.#lanes.changed.wait(signals.kill);
+  /** What `ask` gives as soon as it gives something, asked again whenever lanes change; undefined at `kill`. */
+  async #when<T>(ask: () => T | undefined, { kill }: Signals): Promise<T | undefined> {
+    while (!kill.aborted) {
+      const answer = ask();
+      if (answer !== undefined) return answer;
+      await this.#lanes.changed.wait(kill);
     }
+    return undefined;
   }
 
   /** Numbers are given and journaled by one at a time: a lane that forks must not meet a plan of its old epoch on the way. */
@@ -183,15 +188,19 @@ class Runner<Config> implements SinkRunner {
     return done;
   }
 
-  /** Makes a plan durable and gives it to its lane. */
-  async #plan(measured: Measured, signals: Signals): Promise<void> {
-    const { lane, minMs, parts, ...body } = measured;
+  /** Makes plans durable and gives them to their lanes. */
+  async #plan(measured: readonly Measured[], signals: Signals): Promise<void> {
+    if (measured.length === 0) return;
     await this.#alone(async () => {
-      const place = this.#lanes.nextNumber(lane, this.#epoch, () => this.#freshEpoch());
-      const plan: Plan = { id: this.#nextId++, lane, ...place, name: this.#nameOf(measured, place.epoch), ...body, min_ms: minMs };
-      await this.#journal.append({ kind: "planned", ...plan });
-      if (parts !== undefined) this.#kept.set(plan.id, parts);
-      this.#lanes.add(plan);
+      const plans = measured.map(({ parts, ...each }): Plan => {
+        const { minMs, ...body } = each;
+        const place = this.#lanes.nextNumber(each.lane, this.#epoch, () => this.#freshEpoch());
+        const plan: Plan = { id: this.#nextId++, ...place, name: this.#nameOf(each, place.epoch), ...body, min_ms: minMs };
+        if (parts !== undefined) this.#kept.set(plan.id, parts);
+        return plan;
+      });
+      await this.#receipts.append(...plans.map((plan): Entry => ({ kind: "planned", ...plan })));
+      for (const plan of plans) this.#lanes.add(plan);
     });
     this.#dispatch(signals);
   }
@@ -228,7 +237,7 @@ class Runner<Config> implements SinkRunner {
       if (signals.kill.aborted && !(typeof outcome === "object" && "outcome" in outcome)) return;
       if (outcome instanceof Fault) {
         const arrived = batch.trouble === undefined ? undefined : await hasArrived(this.#sink, batch, signals.kill);
-        if (arrived === true) return this.#delivered(plan, undefined);
+        if (arrived === true) return this.#delivered(plan, signals);
         const replaced = batch.trouble === undefined || arrived instanceof Fault ? undefined : await this.#replan(plan, batch.trouble);
         if (replaced === "gone") return;
         plan = replaced ?? plan;
@@ -247,7 +256,7 @@ class Runner<Config> implements SinkRunner {
         plan = await this.#alone(() => this.#fork(plan));
         attempt = -1;
       } else {
-        await this.#delivered(plan, outcome.refused);
+        await this.#delivered(plan, signals, outcome.refused);
         return;
       }
       if (signals.kill.aborted) return;
@@ -284,11 +293,15 @@ class Runner<Config> implements SinkRunner {
     return Object.assign(batch, { low: this.#low() });
   }
 
-  async #delivered(plan: Plan, refused: Refusals | undefined): Promise<void> {
+  async #delivered(plan: Plan, signals: Signals, refused?: Refusals): Promise<void> {
     this.#lanes.remove(plan);
     this.#kept.delete(plan.id);
+    // The lane waits until this is written down; another one may send, so that what arrives meanwhile shares the next sync.
+    this.#lanes.landed(plan.lane);
+    if (!signals.kill.aborted) this.#dispatch(signals);
     // In the order of the file: whatever `low` takes for delivered stands before this entry.
-    await this.#journal.append({ kind: "delivered", id: plan.id, low: this.#low(), ranges: plan.ranges });
+    const patient = this.#lanes.size > this.#delivery.concurrency;
+    await this.#receipts.arrived({ kind: "delivered", id: plan.id, low: this.#low(), ranges: plan.ranges }, patient, signals.kill);
     this.#scores.delivered(plan, refused);
     this.#claim();
   }
@@ -307,7 +320,7 @@ class Runner<Config> implements SinkRunner {
       anew.push(fresh);
     }
     this.#lanes.replace(plan.lane, anew, epoch);
-    await this.#journal.append(...entries);
+    await this.#receipts.append(...entries);
     const [head] = anew;
     assert(head !== undefined, "the batch in flight is the first of its lane");
     return head;
@@ -327,13 +340,13 @@ class Runner<Config> implements SinkRunner {
     if (made.lost + made.dropped === 0) this.#scores.encodedAnew(plan);
     if (made.body === undefined) {
       this.#lanes.remove(plan);
-      await this.#journal.append({ kind: "cancelled", id: plan.id }, { kind: "passed", low: this.#low() });
+      await this.#receipts.append({ kind: "cancelled", id: plan.id }, { kind: "passed", low: this.#low() });
       this.#claim();
       return "gone";
     }
     const anew: Plan = { ...plan, ...made.body };
     const named: Plan = { ...anew, name: this.#nameOf(anew, plan.epoch) };
-    await this.#journal.append({ kind: "planned", ...named });
+    await this.#receipts.append({ kind: "planned", ...named });
     this.#lanes.update(named);
     return named;
   }
@@ -351,7 +364,7 @@ class Runner<Config> implements SinkRunner {
     const waitMs = this.#passedMs + passedMs - nowMs;
     if (!force && waitMs > 0) return waitMs;
     this.#passedMs = nowMs;
-    await this.#journal.append({ kind: "passed", low });
+    await this.#receipts.append({ kind: "passed", low });
     this.#claim();
     return undefined;
   }
@@ -382,11 +395,4 @@ class Runner<Config> implements SinkRunner {
     await this.#journal.close();
     await this.#sink[Symbol.asyncDispose]();
   }
-}
-
-/** The sequence after the newest one the journal knows of. */
-function knownEnd(ledger: Journal["ledger"]): number {
-  let end = Math.max(ledger.low, (ledger.above.at(-1)?.[1] ?? -1) + 1);
-  for (const plan of ledger.plans.values()) end = Math.max(end, (plan.ranges.at(-1)?.[1] ?? -1) + 1);
-  return end;
 }

@@ -42,12 +42,13 @@ const draftsMax = 16_384;
 
 /**
  * NDJSON of all drafts that take a part of their frames. They share frames, so they are closed together: each frame is then decoded
- * once for every 32 MiB of them (plan.ts), and not once for each. It bounds what the objects of a thousand partitions hold: 256 KiB.
+ * twice or so for all of them (seal.ts), and not once for each. It bounds what the objects of a thousand partitions hold: 512 KiB.
+ * Half of it would make twice as many, and they are the largest part of the cost; twice of it, more ranges than fit.
  */
-const partialBytesMax = 256 * 1024 * 1024;
+const partialBytesMax = 512 * 1024 * 1024;
 
-/** 64 bytes a range in memory: 16 MiB for all drafts, 1.2 MiB for one. Only mixed frames make more than a few. */
-const rangesMax = 250_000;
+/** 64 bytes a range in memory: 18 MiB for all drafts, 1.2 MiB for one. Only mixed frames make more than a few. */
+const rangesMax = 280_000;
 const rangesMaxEach = 20_000;
 
 /** Mean NDJSON bytes a frame below which copying costs ratio: many readers and listings of a quiet host pay for it. */
@@ -163,6 +164,12 @@ export class Drafts {
   /** Planning stood still for `ms`: a batch must not close half empty for a wait that was not its own. */
   postpone(ms: number): void {
     for (const draft of this.#open.values()) draft.openedMs += ms;
+  }
+
+  /** The oldest sequence in an open one; Infinity when there is none. */
+  low(): number {
+    for (const draft of this.#open.values()) return draft.ranges[0]?.[0] ?? Infinity; // in the order of opening
+    return Infinity;
   }
 
   open(): Iterable<Draft> {

@@ -64,7 +64,11 @@ describe("recoded", () => {
     const large = new MemorySpool();
     for (const count of [4, 4, 4, 25, 1]) large.add(records(large.nextSequence(), count, 100_000));
     const parts = await bodyOf(large, [[0, 37]], "zstd", "recode/1");
-    expect(parts.map((part) => numbers(Bun.zstdDecompressSync(part as Uint8Array<ArrayBuffer>)).length)).toEqual([8, 4, 25, 1]);
+    const counts = (made: readonly Uint8Array[]) => made.map((part) => numbers(Bun.zstdDecompressSync(part as Uint8Array<ArrayBuffer>)).length);
+    expect(counts(parts)).toEqual([8, 4, 25, 1]);
+    // The other way, of up to 256 KiB.
+    for (const count of [1, 1, 1, 3]) large.add(records(large.nextSequence(), count, 100_000));
+    expect(counts(await bodyOf(large, [[38, 43]], "zstd", "recode/2"))).toEqual([2, 1, 3]);
   });
 });
 

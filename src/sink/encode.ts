@@ -5,6 +5,8 @@
  * - `recode/1`: frames are decoded, the records picked, and compressed again: zstd frames at level 3 or gzip members at
  *   level 6, of up to 1 MiB NDJSON each (what one spool frame gives is never split), or plain text. For another codec, for
  *   frames that are taken in part, and for many tiny frames, which compress clearly worse (1 KiB 2.5 times, 64 KiB 7.5).
+ * - `recode/2`: the same at level 1 and in frames of up to 256 KiB, for bodies of which hundreds are made side by side (split.ts):
+ *   a third less CPU and a quarter of the memory for 5 % of ratio.
  *
  * Promises: streamed, memory bounded by a frame or two; deterministic for a given encoder and codec; `checkedBody` never
  * gives away the whole of a body that differs from what was planned.
@@ -15,14 +17,18 @@ import { giveBack } from "../core/lend.ts";
 import { frameBytes } from "../core/limits.ts";
 import { countOf, within } from "./ranges.ts";
 
-export type Encoder = "copy/1" | "recode/1";
+export type Recoder = "recode/1" | "recode/2";
+export type Encoder = "copy/1" | Recoder;
 
 /** A later way of encoding changes the number; a journal may hold plans of a version that this one does not know. */
 export function isEncoder(encoder: string): encoder is Encoder {
-  return encoder === "copy/1" || encoder === "recode/1";
+  return encoder === "copy/1" || Object.hasOwn(recoders, encoder);
 }
 
-const zstdLevel = 3;
+const recoders: Record<Recoder, { readonly zstdLevel: number; readonly frameBytes: number }> = {
+  "recode/1": { zstdLevel: 3, frameBytes },
+  "recode/2": { zstdLevel: 1, frameBytes: 256 * 1024 },
+};
 const gzipLevel = 6;
 
 /** Pieces asked for at once: 64 frames are about 64 MiB of NDJSON, a few KiB of references. */
@@ -55,7 +61,7 @@ export interface BodyPlan {
 
 /** Streams the body. Rejects with RecordsGone, or with what the reader rejects with. */
 export function encodeBody(plan: BodyPlan, reader: SpoolReader, compress: Compress): AsyncGenerator<Uint8Array> {
-  return plan.encoder === "copy/1" ? copyFrames(plan, reader) : recodeFrames(plan, reader, compress);
+  return plan.encoder === "copy/1" ? copyFrames(plan, reader) : recodeFrames(plan, plan.encoder, reader, compress);
 }
 
 async function* copyFrames(plan: BodyPlan, reader: SpoolReader): AsyncGenerator<Uint8Array> {
@@ -66,47 +72,82 @@ async function* copyFrames(plan: BodyPlan, reader: SpoolReader): AsyncGenerator<
   }
 }
 
-/** Packs records as `recode/1` has it: into frames (members) of up to 1 MiB NDJSON, what comes at once never split. */
+/**
+ * Packs records as a recoder has it: into frames (members) of so much NDJSON at most, what comes at once never split. They are
+ * copied into one buffer, which grows to what is needed and not beyond, and serves for frame after frame.
+ */
 export class Packer {
   readonly #codec: Codec;
   readonly #compress: Compress;
-  #parts: Uint8Array[] = [];
+  readonly #zstdLevel: number;
+  readonly #frameBytes: number;
+  #buffer: Uint8Array;
   #fill = 0;
 
-  constructor(codec: Codec, compress: Compress) {
+  /** `buffer`: to begin with, where the caller has one. */
+  constructor(recoder: Recoder, codec: Codec, compress: Compress, buffer = new Uint8Array(0)) {
     this.#codec = codec;
     this.#compress = compress;
+    this.#zstdLevel = recoders[recoder].zstdLevel;
+    this.#frameBytes = recoders[recoder].frameBytes;
+    this.#buffer = buffer;
   }
 
-  /** Takes the records of one spool frame; resolves with the frame that had to be closed for them, if one had. */
+  /** NDJSON that a packer gathers for bodies of `rawBytes`: what its buffer should have. */
+  static bytesOf(recoder: Recoder, rawBytes: number): number {
+    return Math.min(recoders[recoder].frameBytes, rawBytes);
+  }
+
+  /** Takes the records of one spool frame, copied; resolves with the frame that had to be closed for them, if one had. */
   async add(picked: readonly Uint8Array[]): Promise<Uint8Array | undefined> {
-    const bytes = picked.reduce((sum, part) => sum + part.byteLength, 0);
-    const full = this.#fill > 0 && this.#fill + bytes > frameBytes ? await this.end() : undefined;
-    this.#parts.push(...picked);
-    this.#fill += bytes;
+    let bytes = 0;
+    for (const part of picked) bytes += part.byteLength;
+    if (this.#fill === 0 || this.#fill + bytes <= this.#frameBytes) {
+      this.#copy(picked, bytes);
+      return undefined;
+    }
+    const full = await this.#close();
+    this.#copy(picked, bytes);
     return full;
   }
 
-  /** The last frame; undefined when there is nothing in it. */
+  /** The last frame; undefined when there is nothing in it. Gives back the memory. */
   async end(): Promise<Uint8Array | undefined> {
-    if (this.#fill === 0) return undefined;
-    const raw = Buffer.concat(this.#parts);
-    this.#parts = [];
+    const last = this.#fill === 0 ? undefined : await this.#close();
+    giveBack(this.#buffer);
+    this.#buffer = new Uint8Array(0);
+    return last;
+  }
+
+  #copy(picked: readonly Uint8Array[], bytes: number): void {
+    const need = this.#fill + bytes;
+    if (need > this.#buffer.byteLength) {
+      const larger = new Uint8Array(Math.max(need, Math.min(this.#frameBytes, this.#buffer.byteLength * 2)));
+      larger.set(this.#buffer.subarray(0, this.#fill));
+      giveBack(this.#buffer);
+      this.#buffer = larger;
+    }
+    for (const part of picked) {
+      this.#buffer.set(part, this.#fill);
+      this.#fill += part.byteLength;
+    }
+  }
+
+  #close(): Promise<Uint8Array> {
+    const raw = this.#buffer.subarray(0, this.#fill);
     this.#fill = 0;
-    if (this.#codec === "none") return raw;
-    return this.#codec === "zstd" ? this.#compress.zstd(raw, zstdLevel) : this.#compress.gzip(raw, gzipLevel);
+    if (this.#codec === "none") return Promise.resolve(raw.slice());
+    return this.#codec === "zstd" ? this.#compress.zstd(raw, this.#zstdLevel) : this.#compress.gzip(raw, gzipLevel);
   }
 }
 
-async function* recodeFrames(plan: BodyPlan, reader: SpoolReader, compress: Compress): AsyncGenerator<Uint8Array> {
-  const packer = new Packer(plan.codec, compress);
+async function* recodeFrames(plan: BodyPlan, recoder: Recoder, reader: SpoolReader, compress: Compress): AsyncGenerator<Uint8Array> {
+  const packer = new Packer(recoder, plan.codec, compress);
   for await (const { frame, picks } of picksOf(plan.ranges, reader)) {
     const raw = await decodeFrame(frame, picks, reader, compress);
     const all = countOf(picks) === frame.records;
-    // Copies of what is picked (Buffer's own `slice` makes none): a part would keep the whole frame, hundreds of them for one that
-    // takes little of each.
-    const packed = await packer.add(all ? [raw] : pickLines(raw, frame, picks).map((part) => new Uint8Array(part)));
-    if (!all) giveBack(raw);
+    const packed = await packer.add(all ? [raw] : pickLines(raw, frame, picks));
+    giveBack(raw);
     if (packed !== undefined) yield packed;
   }
   const last = await packer.end();

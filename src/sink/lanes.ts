@@ -10,6 +10,13 @@ import { Changed } from "../core/signals.ts";
 /** Lanes whose last number is kept: a year of hours. Beyond it the oldest is forgotten and would begin an epoch of its own. */
 const numberedMax = 10_000;
 
+/**
+ * Batches with kept bodies that may be planned and not have arrived: they are small and many, and 16 plans that share a sync cost as
+ * much as one. After a restart each is made alone from all frames of its time: a second or two for so many.
+ */
+const keptMax = 32;
+const keptRefill = 16;
+
 export class Lanes {
   /** Whenever a batch was added, removed or let go. */
   readonly changed = new Changed();
@@ -17,6 +24,8 @@ export class Lanes {
   readonly #partitioned: boolean;
   readonly #queues = new Map<string, Plan[]>();
   readonly #running = new Set<string>();
+  /** Of the running ones, those that have delivered what they had and only write it down. */
+  readonly #landed = new Set<string>();
   /** Epoch and next number of each lane that planned something since the start. */
   readonly #numbers = new Map<string, { epoch: string; next: number }>();
   #forgotten = false;
@@ -38,6 +47,12 @@ export class Lanes {
     if (this.#partitioned) return this.#size < this.#concurrency * 2 ? partition : undefined;
     for (let lane = 0; lane < this.#concurrency; lane++) if (!this.#queues.has(String(lane))) return String(lane);
     return undefined;
+  }
+
+  /** How many more batches with kept bodies may be planned now: 0, or many enough to share a sync. */
+  room(): number {
+    const room = Math.max(keptMax, this.#concurrency * 2) - this.#size;
+    return room >= keptRefill ? room : 0;
   }
 
   /** Epoch and number of the lane's next batch; `epoch` is the one lanes begin in. */
@@ -91,7 +106,7 @@ export class Lanes {
 
   /** The batch to send next, its lane marked as running; undefined when no lane waits or enough are running. */
   start(): Plan | undefined {
-    if (this.#running.size >= this.#concurrency) return undefined;
+    if (this.#running.size - this.#landed.size >= this.#concurrency) return undefined;
     let next: Plan | undefined;
     for (const [lane, [head]] of this.#queues) {
       if (head !== undefined && !this.#running.has(lane) && head.id < (next?.id ?? Infinity)) next = head;
@@ -100,9 +115,15 @@ export class Lanes {
     return next;
   }
 
+  /** What the lane had in flight has arrived, which is yet to be written down: another lane may send meanwhile. */
+  landed(lane: string): void {
+    this.#landed.add(lane);
+  }
+
   /** The lane's turn is over. */
   finish(lane: string): void {
     this.#running.delete(lane);
+    this.#landed.delete(lane);
     this.changed.notify();
   }
 

@@ -153,7 +153,7 @@ export class Ledger {
         this.#pass(entry.low, entry.above ?? []);
         // A journal from before deliveries were remembered: all that it knows of is forgotten.
         if (entry.forgotten !== undefined || entry.next_id !== undefined)
-          this.forgotten = Math.max(this.forgotten, entry.forgotten ?? this.#end() - 1);
+          this.forgotten = Math.max(this.forgotten, entry.forgotten ?? this.end() - 1);
         break;
       case "had": {
         const { kind: _, ...delivered } = entry;
@@ -203,7 +203,7 @@ export class Ledger {
   }
 
   /** The sequence after the newest that has arrived or is planned. */
-  #end(): number {
+  end(): number {
     let end = Math.max(this.low, (this.above.at(-1)?.[1] ?? -1) + 1);
     for (const plan of this.plans.values()) end = Math.max(end, (plan.ranges.at(-1)?.[1] ?? -1) + 1);
     return end;

@@ -1,5 +1,5 @@
 /**
- * The planner: walks the spool from the cursor, gathers frames into drafts, and turns closed drafts into durable plans.
+ * The planner: walks the spool from the cursor, gathers frames into drafts, and has closed drafts made into durable plans (seal.ts).
  *
  * A draft closes by its bytes as sent, by age (monotonic, since its first record was seen, not counting the time planning
  * stood still), when the receiver takes no more frames in one body, when the spool wants room, on flush and at the stop.
@@ -12,27 +12,20 @@
 import { Bug } from "../core/assert.ts";
 import type { Delivery, Piece, Range, SpoolReader } from "../core/contract.ts";
 import type { Doors } from "../core/doors.ts";
-import { Fault } from "../core/fault.ts";
+import type { Fault } from "../core/fault.ts";
 import { backoffMs } from "../core/retry.ts";
 import { Changed, orAborted, type Signals } from "../core/signals.ts";
 import { Assigner } from "./assign.ts";
 import { Drafts, type Draft } from "./draft.ts";
-import { BodyChanged, encodeBody, measureBody, RecordsGone, type BodyPlan } from "./encode.ts";
+import { RecordsGone, type BodyPlan } from "./encode.ts";
 import { countOf, subtract, within } from "./ranges.ts";
-import { passOf, splitBodies, type SplitBody } from "./split.ts";
+import { readFault, Sealer } from "./seal.ts";
 
 /** References fetched at once: small, so that what is pending stays a moment's work. */
 const piecesAtOnce = 64;
 
 /** How often an open draft looks whether the spool wants room. */
 const pressedMs = 1000;
-
-/** NDJSON of the drafts that are split out of mixed frames in one pass: what may wait in memory for its frame to fill. */
-const splitBytesMax = 32 * 1024 * 1024;
-/** What of their bodies is kept until they are sent. */
-const keptBytesMax = 16 * 1024 * 1024;
-/** A batch up to this is kept from its plan to its delivery, eight of them at most: a frame that goes to HTTP is then read once, not twice. */
-const keptWholeBytesMax = 512 * 1024;
 
 /** What a draft became once measured: everything of a plan but its place. */
 export interface Measured extends BodyPlan {
@@ -56,8 +49,10 @@ export interface PlannerOptions {
   readonly framesMax: () => number | undefined;
   /** Resolves to the lane a batch of `partition` may take, as soon as there is room for one; undefined at `kill`. */
   readonly lane: (partition: string, signals: Signals) => Promise<string | undefined>;
-  /** Makes the plan durable and hands it to its lane; undefined: nothing was left of it. */
-  readonly planned: (measured: Measured) => Promise<void>;
+  /** How many batches whose bodies are kept may be planned at once, as soon as that is worth a sync; at `kill` at once. Only with partitions. */
+  readonly room: (signals: Signals) => Promise<number>;
+  /** Makes the plans durable together and hands them to their lanes. */
+  readonly planned: (measured: readonly Measured[]) => Promise<void>;
   /** Records that no one will have: damage took them, or they were given up for room. */
   readonly lost: (records: number, dropped: boolean) => void;
   /** Reading the spool failed and is tried again; undefined: it works again. */
@@ -70,13 +65,10 @@ export class Planner {
   readonly #options: PlannerOptions;
   readonly #assigner: Assigner;
   readonly #drafts: Drafts;
+  readonly #sealer: Sealer;
   readonly #changed = new Changed();
   #cursor: number;
   #covered: readonly Range[];
-  /** Closed, not durable yet. */
-  readonly #closed: Draft[] = [];
-  /** Bodies of closed drafts that were made in one pass with others, until each is planned. */
-  readonly #split = new Map<Draft, SplitBody>();
   /** Flush everything below this sequence. */
   #flushTo = -1;
   /** Record time of what comes next, where it was looked at already. */
@@ -89,13 +81,12 @@ export class Planner {
     this.#covered = options.covered;
     this.#assigner = new Assigner(delivery, reader, doors.compress);
     this.#drafts = new Drafts({ codec: delivery.codec, bytesMax: delivery.bytesMax, ageMsMax: delivery.ageMsMax, framesMax });
+    this.#sealer = new Sealer(options, this.#drafts);
   }
 
   /** Every record below it is in a durable plan, delivered, lost or not for this sink. */
   low(): number {
-    let low = this.#cursor;
-    for (const draft of this.#pending()) low = Math.min(low, draft.ranges[0]?.[0] ?? low);
-    return low;
+    return Math.min(this.#cursor, this.#sealer.low(), this.#drafts.low());
   }
 
   /** Records not planned yet. */
@@ -114,7 +105,7 @@ export class Planner {
   }
 
   *#pending(): Iterable<Draft> {
-    yield* this.#closed;
+    yield* this.#sealer.pending();
     yield* this.#drafts.open();
   }
 
@@ -136,7 +127,7 @@ export class Planner {
           if (signals.kill.aborted) return;
           this.#nextMs = "frame" in piece ? piece.frame.minMs : this.#nextMs;
           await this.#take(piece, signals);
-          await this.#seal(this.#flushDue() ? this.#drafts.closeAll() : this.#drafts.closeDue(doors.clock.monotonic()), signals);
+          await this.#sealer.seal(this.#flushDue() ? this.#drafts.closeAll() : this.#drafts.closeDue(doors.clock.monotonic()), signals);
           await passed(false);
         }
         if (attempt > 0) onFault(undefined);
@@ -187,7 +178,7 @@ export class Planner {
     if (lost > 0) this.#options.lost(lost, dropped);
     const minMs = "frame" in piece ? piece.frame.minMs : 0;
     const nowMs = this.#options.doors.clock.monotonic();
-    await this.#seal(
+    await this.#sealer.seal(
       shares.flatMap((share) => this.#drafts.add(share, minMs, nowMs)),
       signals,
     );
@@ -202,7 +193,7 @@ export class Planner {
   async #closeAtEnd(stopping: boolean, signals: Signals): Promise<boolean> {
     const closed =
       stopping || this.#flushDue() || this.#holdsRoom() ? this.#drafts.closeAll() : this.#drafts.closeDue(this.#options.doors.clock.monotonic());
-    await this.#seal(closed, signals);
+    await this.#sealer.seal(closed, signals);
     return stopping;
   }
 
@@ -236,104 +227,4 @@ export class Planner {
     await orAborted(Promise.race(waits), ...(caughtUp ? [signals.stop] : []), signals.kill);
     over.abort();
   }
-
-  /** Makes plans of closed drafts, in their order. Never rejects for what the spool does: it tries again. */
-  async #seal(drafts: readonly Draft[], signals: Signals): Promise<void> {
-    if (drafts.length === 0) return;
-    this.#closed.push(...drafts);
-    const { clock } = this.#options.doors;
-    for (const draft of drafts) {
-      const beganMs = clock.monotonic();
-      const lane = await this.#options.lane(draft.partition, signals);
-      this.#drafts.postpone(clock.monotonic() - beganMs);
-      if (lane === undefined) return;
-      const measured = await this.#measure(draft, lane, signals);
-      if (signals.kill.aborted) return;
-      if (measured !== undefined) await this.#options.planned(measured);
-      this.#closed.splice(this.#closed.indexOf(draft), 1);
-    }
-  }
-
-  /** The draft's body out of a pass over the frames that it shares with the drafts behind it; undefined when it is to be made alone. */
-  async #splitOf(draft: Draft): Promise<SplitBody | undefined> {
-    const { delivery, reader, doors } = this.#options;
-    if (draft.whole) return undefined;
-    if (!this.#split.has(draft)) {
-      const pass = passOf(
-        this.#closed.slice(this.#closed.indexOf(draft)).filter((each) => !each.whole && !this.#split.has(each)),
-        splitBytesMax,
-      );
-      if (pass.length < 2) return undefined;
-      const options = { reader, compress: doors.compress, keepBytesMax: keptBytesMax };
-      for (let made = false; !made;) {
-        try {
-          const ranges = pass.map((each) => each.ranges);
-          for (const [i, body] of (await splitBodies(ranges, delivery.codec, options)).entries()) this.#split.set(pass[i] as Draft, body);
-          made = true;
-        } catch (cause) {
-          if (cause instanceof Bug) throw cause;
-          // What cannot be read now is dealt with by each draft alone; what is gone, here, for all that share the frame.
-          if (!(cause instanceof RecordsGone)) return undefined;
-          for (const each of pass) this.#without(each, cause);
-        }
-      }
-    }
-    const body = this.#split.get(draft);
-    this.#split.delete(draft);
-    return body;
-  }
-
-  /** Takes what is gone out of a closed draft. */
-  #without(draft: Draft, gone: RecordsGone): void {
-    const left = subtract(draft.ranges, gone.ranges);
-    const lost = countOf(draft.ranges) - countOf(left);
-    if (lost === 0) return;
-    this.#options.lost(lost, gone.dropped);
-    draft.ranges.splice(0, draft.ranges.length, ...left);
-  }
-
-  /** Undefined when nothing is left of the draft, or at `kill`. */
-  async #measure(draft: Draft, lane: string, signals: Signals): Promise<Measured | undefined> {
-    const { delivery, reader, doors, lost, onFault } = this.#options;
-    const split = await this.#splitOf(draft);
-    if (split !== undefined && draft.ranges.length > 0) {
-      const { ranges } = draft;
-      return { ranges, codec: delivery.codec, encoder: "recode/1", lane, records: countOf(ranges), minMs: draft.minMs, ...split };
-    }
-    let encoder = this.#drafts.encoderOf(draft);
-    let ranges: readonly Range[] = draft.ranges;
-    for (let attempt = 0; ranges.length > 0 && !signals.kill.aborted;) {
-      try {
-        const plan: BodyPlan = { ranges, codec: delivery.codec, encoder };
-        const sums = await measureBody(encodeBody(plan, reader, doors.compress), keptWholeBytesMax);
-        if (attempt > 0) onFault(undefined);
-        return { ...plan, lane, records: countOf(ranges), ...sums, minMs: draft.minMs };
-      } catch (cause) {
-        if (cause instanceof RecordsGone) {
-          lost(countOf(cause.ranges), cause.dropped);
-          ranges = subtract(ranges, cause.ranges);
-          continue;
-        }
-        if (cause instanceof Bug) throw cause;
-        if (cause instanceof BodyChanged) encoder = "recode/1";
-        onFault(readFault(cause));
-        await doors.clock.sleep(
-          backoffMs(attempt++, delivery.retryMsMin, delivery.retryMsMax, () => doors.random.next()),
-          signals.kill,
-        );
-      }
-    }
-    return undefined;
-  }
-}
-
-function readFault(cause: unknown): Fault {
-  if (cause instanceof Fault) return cause;
-  return new Fault({
-    code: "sink_read_failed",
-    retry: "later",
-    message: "read the spool",
-    hint: "look at the spool's disk; it is tried again",
-    cause,
-  });
 }

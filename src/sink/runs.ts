@@ -1,11 +1,12 @@
 /**
- * Source, host and labels of records one after the other: those of a run (one stream's in a mixed frame) are parsed once.
+ * Source, host and labels of records one after the other: those of a stream are parsed once.
  *
  * A record as our own pipeline writes it begins with timestamp, host, source, file, offset and labels, and only then comes what
- * differs from line to line. Where these bytes, timestamp and offset left out, are those of the record before, so are the
- * values. Any other record is parsed whole, one without labels too, since they might stand behind the message: 3 µs each, which
- * would double the cost of a stream that is split. That no key is there twice, the pipeline has seen to.
+ * differs from line to line. Where these bytes, timestamp and offset left out, were seen before, the values are those of then: no
+ * string is made. Any other record is parsed whole, one without labels too, since they might stand behind the message: 3 µs each,
+ * which would double the cost of a stream that is split. That no key is there twice, the pipeline has seen to.
  */
+import { ByteMap, noBytes } from "../core/bytemap.ts";
 import type { PartitionValues } from "./partition.ts";
 
 /** A record's own fields, as far as they can matter here. */
@@ -15,65 +16,107 @@ interface RecordFields {
   readonly labels?: unknown;
 }
 
-/** The bytes before and behind the digits of the offset; all of them in `before` where there is none. */
-interface Shared {
-  readonly before: Uint8Array;
-  readonly behind: Uint8Array | undefined;
-}
-
-const text = String.raw`"(?:[^"\\]|\\.)*"`;
-/** From the quote that ends the timestamp to the key of the message: everything in between stands at the top level, in our order. */
-const ownHead = new RegExp(
-  String.raw`^"(,"host":${text},"source":${text}(?:,"file":${text})?(?:,"offset":)?)(?:(\d+))?((?:,"partial":true)?(?:,"truncated":true)?,"labels":\{(?:${text}:${text},?)*\},"(?:message|data)":)`,
-);
-const opening = Buffer.from(`{"timestamp":"`);
+const utf8 = new TextEncoder();
+const opening = utf8.encode(`{"timestamp":"`);
+const hostKey = utf8.encode(`,"host":`);
+const sourceKey = utf8.encode(`,"source":`);
+const fileKey = utf8.encode(`,"file":`);
+const offsetKey = utf8.encode(`,"offset":`);
+const marks = [utf8.encode(`,"partial":true`), utf8.encode(`,"truncated":true`)];
+const labelsKey = utf8.encode(`,"labels":{`);
 const quote = 0x22;
-/** What is looked at for the head: labels of a stream are far below it. */
-const headBytesMax = 4096;
+const backslash = 0x5c;
+const comma = 0x2c;
+const colon = 0x3a;
+const closing = 0x7d;
+
+/** Heads remembered: streams that are split, each from some files. */
+const rememberedMax = 16_384;
 
 export class Runs {
-  #shared: Shared | undefined;
-  #values: PartitionValues = {};
+  readonly #known = new ByteMap<PartitionValues>(rememberedMax);
+  /** From behind the timestamp to the digits of the offset, and from there to the end of the labels; the second empty without an offset. */
+  readonly #before = { start: -1, end: -1 };
+  readonly #behind = { start: -1, end: -1 };
 
-  valuesOf(line: Buffer): PartitionValues {
-    const at = line.indexOf(quote, opening.byteLength);
-    if (this.#shared !== undefined && at > 0 && isShared(line, at, this.#shared)) return this.#values;
-    this.#values = parsed(line);
-    this.#shared = sharedOf(line, at);
-    return this.#values;
+  /** The values of the record `bytes[start, end)`, the same object for the same head. */
+  valuesOf(bytes: Buffer, start: number, end: number): PartitionValues {
+    if (!this.#findHead(bytes, start, end)) return parsed(bytes, start, end);
+    return this.#known.get(bytes, this.#before, this.#behind, noBytes, () => parsed(bytes, start, end));
+  }
+
+  /** False when the record is not as our own pipeline writes it, or has no labels. */
+  #findHead(bytes: Uint8Array, start: number, end: number): boolean {
+    let at = literal(bytes, start, opening);
+    at = at < 0 ? -1 : text(bytes, at - 1, end);
+    this.#before.start = at;
+    at = text(bytes, literal(bytes, at, hostKey), end);
+    at = text(bytes, literal(bytes, at, sourceKey), end);
+    const file = literal(bytes, at, fileKey);
+    if (file >= 0) at = text(bytes, file, end);
+    const offset = literal(bytes, at, offsetKey);
+    this.#before.end = offset;
+    this.#behind.start = this.#behind.end = -1;
+    if (offset >= 0) {
+      for (at = offset; isDigit(bytes[at] as number); at++);
+      this.#behind.start = at;
+    }
+    for (const mark of marks) at = Math.max(at, literal(bytes, at, mark));
+    at = labels(bytes, literal(bytes, at, labelsKey), end);
+    if (offset >= 0) this.#behind.end = at;
+    else this.#before.end = at;
+    return at >= 0 && at <= end;
   }
 }
 
-function isShared(line: Buffer, at: number, { before, behind }: Shared): boolean {
-  if (opening.compare(line, 0, opening.byteLength) !== 0 || line[at - 1] === 0x5c) return false;
-  let end = at + before.byteLength;
-  if (end > line.byteLength || line.compare(before, 0, before.byteLength, at, end) !== 0) return false;
-  if (behind === undefined) return true;
-  for (let digit = line[end] ?? 0; digit >= 0x30 && digit <= 0x39; digit = line[++end] ?? 0);
-  return end + behind.byteLength <= line.byteLength && line.compare(behind, 0, behind.byteLength, end, end + behind.byteLength) === 0;
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
 }
 
-function sharedOf(line: Buffer, at: number): Shared | undefined {
-  if (at < 0 || opening.compare(line, 0, opening.byteLength) !== 0 || line[at - 1] === 0x5c) return undefined;
-  const found = ownHead.exec(line.toString("utf8", at, Math.min(line.byteLength, at + headBytesMax)));
-  if (found === null) return undefined;
-  const [, before = "", digits, behind = ""] = found;
-  if (digits === undefined) return { before: Buffer.from(`"${before}${behind}`), behind: undefined };
-  return { before: Buffer.from(`"${before}`), behind: Buffer.from(behind) };
+/** Behind `wanted` at `at`; -1 when it does not stand there, or `at` is negative. */
+function literal(bytes: Uint8Array, at: number, wanted: Uint8Array): number {
+  if (at < 0) return -1;
+  for (let index = 0; index < wanted.length; index++) if (bytes[at + index] !== wanted[index]) return -1;
+  return at + wanted.length;
 }
 
-function parsed(line: Buffer): PartitionValues {
+/** Behind the JSON string at `at`; -1 when there is none that ends before `end`. */
+function text(bytes: Uint8Array, at: number, end: number): number {
+  if (at < 0 || bytes[at] !== quote) return -1;
+  for (let index = at + 1; index < end; index++) {
+    const byte = bytes[index];
+    if (byte === quote) return index + 1;
+    if (byte === backslash) index++;
+  }
+  return -1;
+}
+
+/** Behind the brace that ends an object of texts, whose first key stands at `from`; -1 when it is none. */
+function labels(bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  if (at >= 0 && bytes[at] === closing) return at + 1;
+  while (at >= 0) {
+    at = text(bytes, at, end);
+    if (at < 0 || bytes[at] !== colon) return -1;
+    at = text(bytes, at + 1, end);
+    if (at < 0 || bytes[at] === closing) return at < 0 ? -1 : at + 1;
+    at = bytes[at] === comma ? at + 1 : -1;
+  }
+  return -1;
+}
+
+function parsed(bytes: Buffer, start: number, end: number): PartitionValues {
   let record: RecordFields;
   try {
-    const value: unknown = JSON.parse(line.toString("utf8"));
+    const value: unknown = JSON.parse(bytes.toString("utf8", start, end));
     record = typeof value === "object" && value !== null ? value : {};
   } catch {
     record = {}; // never written by our own pipeline: it goes where records without these fields go
   }
-  const labels = typeof record.labels === "object" && record.labels !== null ? (record.labels as Record<string, unknown>) : {};
+  const pairs = typeof record.labels === "object" && record.labels !== null ? (record.labels as Record<string, unknown>) : {};
   return {
     source: typeof record.source === "string" ? record.source : undefined,
     host: typeof record.host === "string" ? record.host : undefined,
-    labels: Object.fromEntries(Object.entries(labels).filter((entry): entry is [string, string] => typeof entry[1] === "string")),
+    labels: Object.fromEntries(Object.entries(pairs).filter((entry): entry is [string, string] => typeof entry[1] === "string")),
   };
 }

@@ -2,7 +2,7 @@
  * Bodies of many batches that share frames, made in one pass: each frame is read and decoded once for all of them, and not once
  * for each. With a thousand partitions in every frame that is the difference between a second and a quarter of an hour.
  *
- * The bytes are those of `encodeBody` with `recode/1`, so a batch that is sent again after a restart is made by that one.
+ * The bytes are those of `encodeBody` with `recode/2`, so a batch that is sent again after a restart is made by that one.
  * Memory: what has not filled a frame yet, for each batch (the caller bounds the sum), and what is kept of the results.
  */
 import type { Codec, Range, SpoolReader } from "../core/contract.ts";
@@ -19,28 +19,37 @@ export interface SplitBody {
   readonly parts: readonly Uint8Array[] | undefined;
 }
 
-/** Bodies made of `batches` (their ranges), in their order. Rejects with RecordsGone, or with what the reader rejects with. */
+/** Bodies made of `batches`, in their order. Rejects with RecordsGone, or with what the reader rejects with. */
 export async function splitBodies(
-  batches: readonly (readonly Range[])[],
+  batches: readonly { readonly ranges: readonly Range[]; readonly rawBytes: number }[],
   codec: Codec,
   options: { readonly reader: SpoolReader; readonly compress: Compress; readonly keepBytesMax: number },
 ): Promise<SplitBody[]> {
   const { reader, compress } = options;
   const budget = { bytes: options.keepBytesMax };
-  const bodies = batches.map(() => new Body(new Packer(codec, compress), budget));
-  for await (const { frame, picks } of picksOf(merged(batches), reader)) {
+  // One piece of memory for all of them: it is touched anew once, and not for each.
+  const sizes = batches.map(({ rawBytes }) => Packer.bytesOf(recoder, rawBytes));
+  const buffers = new Uint8Array(sizes.reduce((sum, bytes) => sum + bytes, 0));
+  let at = 0;
+  const bodies = sizes.map((bytes) => new Body(new Packer(recoder, codec, compress, buffers.subarray(at, (at += bytes))), budget));
+  for await (const { frame, picks } of picksOf(merged(batches.map(({ ranges }) => ranges)), reader)) {
     const raw = await decodeFrame(frame, picks, reader, compress);
     const ends = lineEnds(raw, frame.records);
-    for (const [i, ranges] of batches.entries()) {
+    for (const [i, { ranges }] of batches.entries()) {
       const wanted = within(ranges, frame.firstSequence, frame.firstSequence + frame.records - 1);
       if (wanted.length === 0) continue;
       await bodies[i]?.add(wanted.map(([first, last]) => slice(raw, ends, first - frame.firstSequence, last - frame.firstSequence)));
     }
     giveBack(raw);
   }
-  for (const body of bodies) await body.end();
+  // Together: they are compressed side by side, and nothing waits for one of them.
+  await Promise.all(bodies.map((body) => body.end()));
+  giveBack(buffers);
   return bodies.map((body) => body.result());
 }
+
+/** How these bodies are encoded. */
+export const recoder = "recode/2";
 
 /** Where each line ends, its LF included. */
 function lineEnds(raw: Uint8Array, lines: number): Uint32Array {
@@ -53,9 +62,9 @@ function lineEnds(raw: Uint8Array, lines: number): Uint32Array {
   return ends;
 }
 
-/** A copy of lines `first` to `last`: a part of the frame would keep all of it in memory. */
+/** Lines `first` to `last`. */
 function slice(raw: Uint8Array, ends: Uint32Array, first: number, last: number): Uint8Array {
-  return new Uint8Array(raw.subarray(first === 0 ? 0 : (ends[first - 1] ?? 0), ends[last] ?? raw.byteLength));
+  return raw.subarray(first === 0 ? 0 : (ends[first - 1] ?? 0), ends[last] ?? raw.byteLength);
 }
 
 /** All ranges as one sorted list; no two batches hold the same record. */
@@ -115,9 +124,9 @@ export async function* keptBody(parts: readonly Uint8Array[], encoder: Encoder):
   for (const part of parts) yield encoder === "copy/1" ? part : new Uint8Array(part);
 }
 
-/** How many of `drafts`, from the first, are made in one pass: as many as hold `rawBytesMax` together, and at least one. */
-export function passOf<Draft extends { readonly rawBytes: number }>(drafts: readonly Draft[], rawBytesMax: number): Draft[] {
+/** How many of `drafts`, from the first, are made in one pass: as many as gather `bytesMax` together, and at least one. */
+export function passOf<Draft extends { readonly rawBytes: number }>(drafts: readonly Draft[], bytesMax: number): Draft[] {
   let bytes = 0;
-  const taken = drafts.findIndex((draft) => (bytes += draft.rawBytes) > rawBytesMax);
+  const taken = drafts.findIndex((draft) => (bytes += Packer.bytesOf(recoder, draft.rawBytes)) > bytesMax);
   return taken < 0 ? [...drafts] : drafts.slice(0, Math.max(1, taken));
 }

@@ -61,15 +61,14 @@ class DirectorySink implements Sink {
     const temporary = join(folder, `.${batch.name}.tmp`);
     try {
       if (!this.#durable.has(folder)) await this.#makeDurable(folder);
-      if ((await this.#disk.stat(target, false)) === undefined) {
-        await this.#write(temporary, batch, signals);
-        if (await this.#publish(temporary, target)) {
-          await this.#disk.remove(temporary);
-          await this.#disk.syncDirectory(folder);
-          return { outcome: "delivered" };
-        }
-      }
+      // Not asked for before: it is there after a crash between this and the journal only, and each call is a twelfth of a delivery.
+      await this.#write(temporary, batch, signals);
+      const published = await this.#publish(temporary, target);
       await this.#disk.remove(temporary);
+      if (published) {
+        await this.#disk.syncDirectory(folder);
+        return { outcome: "delivered" };
+      }
       if (!(await holds(this.#disk, target, batch))) return { outcome: "forked" };
       // It may stand there from before a crash that came ahead of this sync.
       await this.#disk.syncDirectory(folder);
@@ -82,7 +81,6 @@ class DirectorySink implements Sink {
 
   async #write(path: string, batch: Batch, signals: Signals): Promise<void> {
     await using file = await this.#create(path);
-    await file.truncate(0); // a leftover of a crash may be longer
     let at = 0;
     const body = batch.body()[Symbol.asyncIterator]();
     for (;;) {
@@ -98,18 +96,19 @@ class DirectorySink implements Sink {
 
   async #create(path: string): Promise<DiskFile> {
     try {
-      return await this.#disk.open(path, "write");
+      return await this.#disk.open(path, "create");
     } catch (cause) {
-      if (errnoOf(cause) !== "ENOENT") throw cause; // else somebody took the folder away
-      await this.#makeDurable(dirname(path));
-      return this.#disk.open(path, "write");
+      const errno = errnoOf(cause);
+      if (errno !== "ENOENT" && errno !== "EEXIST") throw cause;
+      if (errno === "EEXIST") await this.#disk.remove(path); // a leftover of a crash
+      else await this.#makeDurable(dirname(path), "again"); // somebody took the folder away
+      return this.#disk.open(path, "create");
     }
   }
 
-  async #makeDurable(folder: string): Promise<void> {
-    await makeDurable(this.#disk, folder);
-    if (this.#durable.size >= foldersMax) this.#durable.clear();
-    this.#durable.add(folder);
+  async #makeDurable(folder: string, again?: "again"): Promise<void> {
+    if (again !== undefined || this.#durable.size >= foldersMax) this.#durable.clear();
+    for (const made of await makeDurable(this.#disk, folder, this.#durable)) this.#durable.add(made);
   }
 
   /** False when the name is taken. */
