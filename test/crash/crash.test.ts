@@ -33,7 +33,7 @@ test("a minute of kills at random moments and chosen points: nothing lost, nothi
 }, 280_000);
 
 test("the release build has no crash points, the one of this test has", async () => {
-  const marks = ["LOGFERRY_CRASH_AT", "LOGFERRY_SYNC", "crash point ", ...points.filter((point) => point.endsWith("_torn"))];
+  const marks = ["LOGFERRY_CRASH_AT", "LOGFERRY_SYNC", "LOGFERRY_QUOTA", "crash point ", ...points.filter((point) => point.endsWith("_torn"))];
   const found = async (path: string): Promise<string[]> => {
     const bytes = Buffer.from(await Bun.file(path).arrayBuffer());
     return marks.filter((mark) => bytes.includes(mark));

@@ -3,9 +3,11 @@
  *
  * Only the executable that test/crash builds for itself has them (entry.ts): the product has no line for it, and a test looks
  * into the release build. `LOGFERRY_CRASH_AT=POINT:N` dies by SIGKILL the Nth time that POINT is passed, after saying so on
- * stderr. `LOGFERRY_SYNC=lie` makes every sync a lie: with it a test of durability has to fail.
+ * stderr. `LOGFERRY_SYNC=lie` makes every sync a lie: with it a test of durability has to fail; `LOGFERRY_SYNC=100ms` makes each take so
+ * much longer. `LOGFERRY_QUOTA=FILE`: what is written to files may take as many bytes in all as that file says, and EDQUOT beyond.
  */
 import { writeSync } from "node:fs";
+import { Quota } from "./quota.ts";
 import type { Disk, DiskFile } from "../../src/core/disk.ts";
 import type { Network } from "../../src/core/network.ts";
 
@@ -35,6 +37,8 @@ export const points: readonly string[] = [
 
 const [wanted = "", count = "1"] = (process.env["LOGFERRY_CRASH_AT"] ?? "").split(":");
 const lie = process.env["LOGFERRY_SYNC"] === "lie";
+const syncMs = Number(/^(\d+)ms$/.exec(process.env["LOGFERRY_SYNC"] ?? "")?.[1] ?? 0);
+const quota = process.env["LOGFERRY_QUOTA"] === undefined ? undefined : new Quota(process.env["LOGFERRY_QUOTA"]);
 let left = Number(count);
 
 /** True when it is time to die here: `torn` writes half first. */
@@ -68,6 +72,7 @@ function watchFile(file: DiskFile): DiskFile {
     read: (into, position) => file.read(into, position),
     async write(parts, position) {
       const bytes = Buffer.concat(parts);
+      await quota?.grow(file, bytes, position);
       last = subjectOf(file.path, bytes);
       if (due(`${last}_torn`)) {
         await file.write([bytes.subarray(0, bytes.byteLength >> 1)], position);
@@ -77,10 +82,14 @@ function watchFile(file: DiskFile): DiskFile {
       pass(`${last}_written`);
     },
     async datasync() {
+      if (syncMs > 0) await Bun.sleep(syncMs);
       if (!lie) await file.datasync();
       pass(`${last}_synced`);
     },
-    truncate: (bytes) => file.truncate(bytes),
+    async truncate(bytes) {
+      await file.truncate(bytes);
+      quota?.set(file.path, bytes);
+    },
     stat: () => file.stat(),
     close: () => file.close(),
     [Symbol.asyncDispose]: () => file.close(),
@@ -92,11 +101,13 @@ export function watchDisk(disk: Disk): Disk {
     ...disk,
     async open(path, mode, permissions) {
       const file = await disk.open(path, mode, permissions);
+      if (mode === "create" || mode === "write") quota?.set(path, (await file.stat()).bytes);
       if (mode === "create") pass(`${subjectOf(path)}_opened`);
       return mode === "read" || mode === "nofollow" ? file : watchFile(file);
     },
     async rename(from, to) {
       await disk.rename(from, to);
+      quota?.move(from, to);
       pass(`${subjectOf(to)}_renamed`);
     },
     async link(from, to) {
@@ -105,6 +116,7 @@ export function watchDisk(disk: Disk): Disk {
     },
     async remove(path) {
       await disk.remove(path);
+      quota?.set(path, 0);
       pass(`${subjectOf(path)}_removed`);
     },
     async syncDirectory(path) {

@@ -9,9 +9,9 @@
  *
  * Needs root with CAP_SYS_ADMIN, /dev/loop-control and mkfs.ext4. `unavailable` says what is missing.
  */
-import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { runProcess } from "../support/process.ts";
+import { loopImage, run } from "../support/image.ts";
 
 export interface Cut {
   /** The image as it was at the moment. */
@@ -30,12 +30,6 @@ export interface PowerImage extends AsyncDisposable {
 const imageMiB = 96;
 const triesMax = 200;
 
-async function run(...command: string[]): Promise<string> {
-  const { code, stdout, stderr } = await runProcess(command);
-  if (code !== 0) throw new Error(`${command.join(" ")}: exit ${code}: ${stderr.trim()}`);
-  return stdout.trim();
-}
-
 /** Why there can be no such file system here, or undefined. Tries it for real: mount rights cannot be told otherwise. */
 export async function unavailable(dir: string): Promise<string | undefined> {
   if (process.platform !== "linux") return "loop devices are Linux's own";
@@ -50,23 +44,8 @@ export async function unavailable(dir: string): Promise<string | undefined> {
 
 /** Makes and mounts it below `dir`. Rejects with the words of the tool that failed; leaves nothing behind then. */
 export async function powerImage(dir: string): Promise<PowerImage> {
-  await mkdir(join(dir, "mnt"), { recursive: true });
-  const image = join(dir, "disk.img");
-  {
-    await using file = await open(image, "w");
-    await file.truncate(imageMiB * 1024 * 1024);
-  }
-  // Nothing is left to be initialised later: the device is quiet when nobody writes.
-  await run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", image);
-  const device = await run("losetup", "--find", "--show", "--direct-io=on", image);
-  const mount = join(dir, "mnt");
-  try {
-    if ((await run("losetup", "--noheadings", "--output", "DIO", device)) !== "1") throw new Error(`${device} does no direct I/O here`);
-    await run("mount", "-t", "ext4", device, mount);
-  } catch (cause) {
-    await run("losetup", "--detach", device);
-    throw cause;
-  }
+  const loop = await loopImage(dir, imageMiB);
+  const { mount, image, device } = loop;
   const counters = async (): Promise<string | undefined> => {
     const [stat, inflight] = await Promise.all(["stat", "inflight"].map((name) => readFile(`/sys/block/${basename(device)}/${name}`, "utf8")));
     // Writes, sectors written and flushes so far, or undefined while something is under way.
@@ -98,11 +77,7 @@ export async function powerImage(dir: string): Promise<PowerImage> {
         await rm(cut.path);
       }
     },
-    async [Symbol.asyncDispose]() {
-      await run("umount", mount);
-      await run("losetup", "--detach", device);
-      await rm(dir, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: () => loop[Symbol.asyncDispose](),
   };
 }
 
