@@ -54,7 +54,7 @@ export async function catchUp(plan: Plan, kind: KindName): Promise<CatchUp[]> {
 }
 
 /** One run into a folder, its NDJSON written to `into` when that is given. */
-function toFolder(plan: Plan, corpus: CorpusFile, into?: string): Promise<{ cost: Cost; delivered: number; ndjsonBytes: number }> {
+export function toFolder(plan: Plan, corpus: CorpusFile, into?: string): Promise<{ cost: Cost; delivered: number; ndjsonBytes: number }> {
   return inScratch(plan, async (folder) => {
     const lake = join(folder, "lake");
     const { command, log } = configured(plan, folder, { sources: fileSource(corpus), sinks: { out: { type: "directory", dir: lake } } }, "--once");

@@ -3,6 +3,7 @@ import Table from "cli-table3";
 import type { Against } from "./against.ts";
 import type { Backlog } from "./backlog.ts";
 import type { CatchUp } from "./catchup.ts";
+import type { CompressedReading } from "./compressed.ts";
 import type { Encoding } from "./encoder.ts";
 import type { Fairness } from "./fairness.ts";
 import type { Formatting } from "./formats.ts";
@@ -17,6 +18,7 @@ export interface Results {
   encoder: Encoding[];
   formats: Formatting[];
   idle: Idle[];
+  compressed?: CompressedReading[];
   start?: Start;
   fairness?: Fairness[];
   backlog?: Backlog;
@@ -83,6 +85,7 @@ export function print(results: Results): void {
   table("encoder, lines to NDJSON in memory, for a second of CPU", ["", "input MB", "NDJSON MB", "input MB by the plain loop"], encodings);
   const formats = results.formats.map((one) => [one.name, fixed(one.input_mb_per_s, 0), fixed(one.slow_mb_per_s, 0), fixed(one.plain_mb_per_s, 0)]);
   table("formats, lines to NDJSON in memory, for a second of CPU", ["", "input MB", "without the kernel", "as plain lines"], formats);
+  printCompressed(results.compressed ?? []);
   const steadies = results.steady.map((one) => [
     `${one.mb_per_s} MB/s → http`,
     fixed(one.cpu_percent, 1),
@@ -118,6 +121,11 @@ export function print(results: Results): void {
   if (results.backlog !== undefined) printBacklog(results.backlog);
   printFairness(results.fairness ?? []);
   if (results.start !== undefined) console.log(`\nstart → ready  ${fixed(results.start.ms, 0)} ms, ${fixed(results.start.cpu_ms, 0)} ms of CPU`);
+}
+
+function printCompressed(results: readonly CompressedReading[]): void {
+  const rows = results.map((one) => [one.file, fixed(one.ratio, 1), fixed(one.mb_per_s, 0), fixed(one.cpu_s_per_gb, 2), fixed(one.rss_peak_mb, 0)]);
+  table("compressed files to the folder, of their content", ["", "ratio", "MB/s", "CPU s per GB", "peak RSS MB"], rows);
 }
 
 function printFairness(results: readonly Fairness[]): void {

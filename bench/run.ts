@@ -12,6 +12,7 @@ import { backlog } from "./backlog.ts";
 import { root, type Plan } from "./bench.ts";
 import { against, peerKinds } from "./against.ts";
 import { catchUp } from "./catchup.ts";
+import { compressed } from "./compressed.ts";
 import { kindNames } from "./corpus/kind.ts";
 import { encode } from "./encoder.ts";
 import { fairness } from "./fairness.ts";
@@ -20,7 +21,7 @@ import { coldStart, idle } from "./idle.ts";
 import { print, type Results } from "./report.ts";
 import { steady } from "./steady.ts";
 
-const usual: readonly string[] = [...kindNames, "encoder", "formats", "steady", "idle", "start", "fairness", "peers"];
+const usual: readonly string[] = [...kindNames, "encoder", "formats", "compressed", "steady", "idle", "start", "fairness", "peers"];
 /** `backlog` only when it is named: at its real size it takes half an hour. */
 const parts = [...usual, "backlog"];
 const usage = `usage: npm run bench -- [--full] [--only ${parts.join(",")}] [--bytes SIZE] [--runs N] [--seconds N] [--check] [--executable FILE] [--folder DIR] [--json]`;
@@ -78,6 +79,7 @@ async function main(): Promise<number> {
     for (const kind of chosen) results.catch_up.push(...(await catchUp(plan, kind)));
     if (only.has("encoder")) results.encoder = kindNames.map((kind) => encode(plan, kind));
     if (only.has("formats")) results.formats = formatting(plan);
+    if (only.has("compressed")) results.compressed = await compressed(plan);
     if (only.has("steady")) results.steady = await steady(plan);
     if (only.has("peers")) for (const kind of peerKinds) results.against.push(...(await against(plan, kind)));
     if (only.has("idle")) results.idle = await idle(plan);
