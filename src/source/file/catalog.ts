@@ -18,7 +18,7 @@ import { startAtEnd } from "./begin.ts";
 import type { FileConfig } from "./config.ts";
 import { Copies } from "./copies.ts";
 import { Descriptors } from "./descriptors.ts";
-import { judge, type Candidate } from "./examine.ts";
+import { judge, mayHoldSame, type Candidate } from "./examine.ts";
 import { truncated, unreadable } from "./faults.ts";
 import { expire, forgetAt } from "./forget.ts";
 import { inodeKey, type Found } from "./found.ts";
@@ -285,7 +285,7 @@ export class Catalog {
       for (const [id, position] of lost.toSorted(([, a], [, b]) => b.offset - a.offset)) {
         if ((await judge(candidate, position, undefined)).verdict === "copy") return this.#adopt(id, position, seen, candidate);
       }
-      for (const file of standing) {
+      for (const file of standing.filter((each) => mayHoldSame(candidate, each))) {
         const verdict = await this.#judgeStanding(candidate, file);
         if (verdict === "watch") return file;
         const known = this.follows(file) ? undefined : this.#lost.get(file.id);

@@ -2,6 +2,7 @@
 import type { DiskFile } from "../../core/disk.ts";
 import { decide, headBytesMax, isKin, markOf, rotatedFrom, tailBytesMax, type Facts, type Verdict } from "./identity.ts";
 import type { Position } from "./position.ts";
+import type { Tracked } from "./tracked.ts";
 
 /** A file just opened. */
 export interface Candidate {
@@ -20,17 +21,27 @@ export interface Candidate {
 export async function judge(candidate: Candidate, known: Position, original: DiskFile | undefined): Promise<{ verdict: Verdict; row: number }> {
   const sameInode = candidate.device === known.device && candidate.inode === known.inode;
   const reaches = candidate.bytes >= known.offset;
+  const head = await compareHead(candidate, known, original);
+  // Then nothing else is asked for: there may be thousands that it is held against.
+  const strange = !sameInode && head === "different";
   const facts: Facts = {
     inode: sameInode ? "same" : "other",
     kin: original === undefined ? isKin(candidate.path, known.path) : mayBeCopy(candidate.path, known),
     original: original === undefined ? "gone" : "intact",
-    head: await compareHead(candidate, known, original),
+    head,
     size: reaches ? "reaches" : "below",
-    tail: reaches && (await hashAt(candidate.handle, known.offset, known.tail.n)) === known.tail.hash ? "equal" : "different",
-    end: original === undefined || (await endsAlike(candidate, original)) ? "equal" : "different",
+    tail: reaches && !strange && (await hashAt(candidate.handle, known.offset, known.tail.n)) === known.tail.hash ? "equal" : "different",
+    end: original === undefined || strange || (await endsAlike(candidate, original)) ? "equal" : "different",
     unread: known.offset === 0,
   };
   return decide(facts);
+}
+
+/** False when what was read of `file` tells at once, without a look at the disk, that `candidate` is no copy of it. */
+export function mayHoldSame(candidate: Candidate, file: Tracked): boolean {
+  const { n, hash } = file.head;
+  if (candidate.head.byteLength < n) return file.beginsLike(candidate.head);
+  return file.beginsLike(candidate.head) && markOf(candidate.head.subarray(0, n)).hash === hash;
 }
 
 /** Whether a file at `path` may be a copy of the known one, which still stands: kin, and no sign of rotation by rename. */

@@ -11,6 +11,9 @@ import type { Fault } from "../../core/fault.ts";
 import { emptyMark, headBytesMax, markOf, tailBytesMax, type Mark } from "./identity.ts";
 import type { Packed, Position } from "./position.ts";
 
+/** Enough to get beyond a time and a level, and little for ten thousand files. */
+const firstBytesMax = 128;
+
 export class Tracked {
   readonly id: string;
   /** What its records call it: the name it was first found under. */
@@ -65,6 +68,8 @@ export class Tracked {
   durable: Position;
   #head: Uint8Array | undefined;
   #headMark: Mark;
+  /** Its very first bytes: most files that are not a copy of it are told by these alone. */
+  #first: Uint8Array = new Uint8Array(0);
   /** Undefined after opening: then the first read is held against `durable.tail`. */
   tail: Uint8Array | undefined;
 
@@ -115,7 +120,16 @@ export class Tracked {
     this.tail = Buffer.concat([before.subarray(Math.max(0, before.byteLength - missing)), own]);
   }
 
+  /** Whether it may begin with `bytes`, as far as the first of them are at hand. */
+  beginsLike(bytes: Uint8Array): boolean {
+    const count = Math.min(bytes.byteLength, this.#first.byteLength);
+    return Buffer.compare(bytes.subarray(0, count), this.#first.subarray(0, count)) === 0;
+  }
+
   #growHead(bytes: Uint8Array): void {
+    if (this.#first.byteLength < firstBytesMax && this.#first.byteLength === this.readOffset) {
+      this.#first = Buffer.concat([this.#first, bytes.subarray(0, firstBytesMax - this.#first.byteLength)]);
+    }
     if (this.#headMark.n >= headBytesMax || bytes.byteLength === 0) return;
     // Its bytes are not at hand after a rewind: it then grows no more, and still tells the file by what it covers.
     if (this.#head === undefined || this.#head.byteLength !== this.readOffset) return;
@@ -126,6 +140,7 @@ export class Tracked {
 
   /** The first bytes up to `readOffset`, as far as a head reaches, read again after a restart: lets the head grow on. */
   setHead(bytes: Uint8Array): void {
+    this.#first = Buffer.from(bytes.subarray(0, firstBytesMax));
     this.#headMark = markOf(bytes);
     this.#head = bytes.byteLength < headBytesMax ? Buffer.from(bytes) : undefined;
   }
