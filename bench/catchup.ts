@@ -1,5 +1,5 @@
 /**
- * Catch-up: a file that is there already → spool → folder, and → HTTP, by `run --once`. Its CPU is compared with what
+ * Catch-up: a file that is there already → spool → folder, → HTTP and → Loki, by `run --once`. Its CPU is compared with what
  * `zstd -1 --single-thread` takes for the NDJSON bytes that came out, both sides in turn, several times; ratios are per turn.
  * Every run is checked: as many records as lines, and in the folder each line once.
  */
@@ -10,7 +10,7 @@ import { kinds, type KindName } from "./corpus/kind.ts";
 import { isComplete, Tally, type Verdict } from "./corpus/tally.ts";
 import { spawn, type Cost } from "./process.ts";
 
-type Route = "folder" | "http";
+type Route = "folder" | "http" | "loki";
 
 /** Medians; seconds are per GB of input. */
 export interface CatchUp {
@@ -37,7 +37,7 @@ interface Run {
 
 export async function catchUp(plan: Plan, kind: KindName): Promise<CatchUp[]> {
   const corpus = corpusFile(plan, kind);
-  const runs: Record<Route, Run[]> = { folder: [], http: [] };
+  const runs: Record<Route, Run[]> = { folder: [], http: [], loki: [] };
   await using receiver = await Receiver.start(plan.check ? kinds[kind].marker : undefined);
   return await inScratch(plan, async (scratch) => {
     const ndjson = join(scratch, "out.ndjson");
@@ -48,8 +48,9 @@ export async function catchUp(plan: Plan, kind: KindName): Promise<CatchUp[]> {
       ndjsonBytes = folder.ndjsonBytes;
       runs.folder.push({ ...folder, zstd: await zstd(ndjson) });
       runs.http.push({ ...(await toHttp(plan, corpus, receiver)), zstd: await zstd(ndjson) });
+      runs.loki.push({ ...(await toLoki(plan, corpus, receiver)), zstd: await zstd(ndjson) });
     }
-    return (["folder", "http"] as const).map((to) => summary(kind, to, corpus.bytes, ndjsonBytes, runs[to]));
+    return (["folder", "http", "loki"] as const).map((to) => summary(kind, to, corpus.bytes, ndjsonBytes, runs[to]));
   });
 }
 
@@ -67,13 +68,20 @@ export function toFolder(plan: Plan, corpus: CorpusFile, into?: string): Promise
 
 /** One run to `receiver`, which starts from zero. */
 export function toHttp(plan: Plan, corpus: CorpusFile, receiver: Receiver): Promise<{ cost: Cost; delivered: number }> {
+  return toReceiver(plan, corpus, receiver, "HTTP", { type: "http", url: `${receiver.url}/v1/records` });
+}
+
+function toLoki(plan: Plan, corpus: CorpusFile, receiver: Receiver): Promise<{ cost: Cost; delivered: number }> {
+  return toReceiver(plan, corpus, receiver, "Loki", { type: "loki", url: receiver.url });
+}
+
+function toReceiver(plan: Plan, corpus: CorpusFile, receiver: Receiver, name: string, sink: object): Promise<{ cost: Cost; delivered: number }> {
   return inScratch(plan, async (folder) => {
     await receiver.reset();
-    const sinks = { out: { type: "http", url: `${receiver.url}/v1/records` } };
-    const { command, log } = configured(plan, folder, { sources: fileSource(corpus), sinks }, "--once");
+    const { command, log } = configured(plan, folder, { sources: fileSource(corpus), sinks: { out: sink } }, "--once");
     const cost = await spawn(command, log).exited;
     const received = await receiver.count(corpus.lines);
-    complete(`catch-up ${corpus.kind} to HTTP`, corpus.lines, received.tally ?? countedOnly(received.records, corpus.lines));
+    complete(`catch-up ${corpus.kind} to ${name}`, corpus.lines, received.tally ?? countedOnly(received.records, corpus.lines));
     return { cost, delivered: received.bytes };
   });
 }

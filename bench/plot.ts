@@ -40,7 +40,7 @@ const amount = (field: string, title: string, more: object = {}): object => ({ f
 function catchUp(results: Results): Promise<string> {
   const rows = results.catch_up.flatMap((one) => [
     ...(one.to === "folder" ? [{ kind: one.kind, what: "zstd -1 alone", seconds: one.zstd_cpu_s_per_gb }] : []),
-    { kind: one.kind, what: `logferry to ${one.to === "folder" ? "a folder" : "HTTP"}`, seconds: one.cpu_s_per_gb },
+    { kind: one.kind, what: `logferry to ${{ folder: "a folder", http: "HTTP", loki: "Loki" }[one.to]}`, seconds: one.cpu_s_per_gb },
   ]);
   return draw(
     "Catch-up: CPU seconds for a GB of input",

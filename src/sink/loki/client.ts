@@ -1,5 +1,6 @@
 /** Pushes to Loki: base path, tenant, credentials, time limit, encoding. */
 import type { Doors } from "../../core/doors.ts";
+import { giveBack } from "../../core/lend.ts";
 import { lokiBase, lokiFaults, tenantHeader } from "../../core/loki.ts";
 import type { NetworkAnswer } from "../../core/network.ts";
 import { Requester } from "../../core/requester.ts";
@@ -47,6 +48,10 @@ export class Client {
     const { encoding, tenant, timeout } = this.#config;
     const { body, headers } = await this.#encode(streams, encoding, this.#doors.compress);
     const url = `${this.place}/loki/api/v1/push`;
-    return this.#requester.send({ url, method: "POST", headers: { ...headers, ...tenantHeader(tenant) }, body }, timeout, kill);
+    try {
+      return await this.#requester.send({ url, method: "POST", headers: { ...headers, ...tenantHeader(tenant) }, body }, timeout, kill);
+    } finally {
+      giveBack(body);
+    }
   }
 }

@@ -35,11 +35,11 @@ const rememberedMax = 8192;
 export class Order {
   readonly #last = new Map<string, Last>();
 
-  /** `carry` as it was when an earlier process tried this batch. */
+  /** Moves the times of `entries`. `carry` as it was when an earlier process tried this batch. */
   apply(entries: readonly Entry[], carry?: Carry): Ordered {
     const last = new Map<Stream, Last>();
     const carried: Record<string, number> = {};
-    const ordered = entries.map((entry) => {
+    for (const entry of entries) {
       const { stream, seconds, nanos, exact } = entry;
       const { text } = stream;
       const known = last.get(stream);
@@ -47,9 +47,11 @@ export class Order {
       if (known === undefined && carry !== undefined && Object.hasOwn(carry, text)) added = carry[text] ?? 0;
       if (known === undefined && added > 0) carried[text] = added;
       last.set(stream, { seconds, nanos, added });
-      return added === 0 ? entry : { ...entry, seconds: seconds + Math.floor((nanos + added) / second), nanos: (nanos + added) % second };
-    });
-    return { entries: ordered, carry: carried, last };
+      // In place: most lines have the time of the one before, and copies of them all would be the collector's main work.
+      entry.seconds += Math.floor((nanos + added) / second);
+      entry.nanos = (nanos + added) % second;
+    }
+    return { entries, carry: carried, last };
   }
 
   /** The batch was delivered. */

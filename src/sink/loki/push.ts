@@ -7,6 +7,7 @@
 import { Writer } from "protobufjs/minimal";
 import { compress as snappy } from "snappyjs";
 import type { Compress } from "../../core/compress.ts";
+import { giveBack } from "../../core/lend.ts";
 import type { Entry } from "./record.ts";
 import type { Stream } from "./stream.ts";
 import { nsText } from "./time.ts";
@@ -20,12 +21,18 @@ export interface Push {
 
 const gzipLevel = 1;
 /** Field number and wire type of what holds a length, and of a number. */
-const field = (number: number): number => (number << 3) | 2;
-const plain = (number: number): number => number << 3;
+const field = (index: number): number => (index << 3) | 2;
+const number = (index: number): number => index << 3;
 
 /** `streams` with their entries in order. */
 export async function encode(streams: ReadonlyMap<Stream, readonly Entry[]>, encoding: Encoding, compress: Compress): Promise<Push> {
-  if (encoding === "protobuf") return { body: snappy(protobuf(streams)), headers: { "Content-Type": "application/x-protobuf" } };
+  if (encoding === "protobuf") {
+    const plain = protobuf(streams);
+    // Of a Buffer the library gives a part of a larger one.
+    const body = snappy(new Uint8Array(plain.buffer, plain.byteOffset, plain.byteLength));
+    giveBack(plain);
+    return { body, headers: { "Content-Type": "application/x-protobuf" } };
+  }
   const body = await compress.gzip(Buffer.from(json(streams)), gzipLevel);
   return { body, headers: { "Content-Type": "application/json", "Content-Encoding": "gzip" } };
 }
@@ -36,7 +43,7 @@ function protobuf(streams: ReadonlyMap<Stream, readonly Entry[]>): Uint8Array {
     writer.uint32(field(1)).fork().uint32(field(1)).string(stream.text);
     for (const { seconds, nanos, line, metadata } of entries) {
       writer.uint32(field(2)).fork();
-      writer.uint32(field(1)).fork().uint32(plain(1)).int64(seconds).uint32(plain(2)).int32(nanos).ldelim();
+      writer.uint32(field(1)).fork().uint32(number(1)).int64(seconds).uint32(number(2)).int32(nanos).ldelim();
       writer.uint32(field(2)).bytes(line);
       for (let at = 0; at < metadata.length; at += 2) {
         writer

@@ -12,9 +12,14 @@ import { JsonScan } from "../../core/json.ts";
 import type { Config } from "./config.ts";
 import type { Placed, Stream, Streams } from "./stream.ts";
 import type { Fields } from "./template.ts";
+import { unescape } from "./text.ts";
 import { Times, type ReadTime } from "./time.ts";
 
-export interface Entry extends ReadTime {
+export interface Entry {
+  seconds: number;
+  nanos: number;
+  /** The time was written with more than six digits. */
+  readonly exact: boolean;
   readonly stream: Stream;
   readonly line: Uint8Array;
   /** Names and values by turns. */
@@ -26,9 +31,9 @@ export interface Entry extends ReadTime {
   readonly bytes: number;
 }
 
-const text = String.raw`"(?:[^"\\]|\\.)*"`;
+const string = String.raw`"(?:[^"\\]|\\.)*"`;
 const ownHead = new RegExp(
-  String.raw`^"(,"host":${text},"source":${text}(?:,"file":${text})?)(?:,"offset":(\d+))?((?:,"stream":${text})?(?:,"partial":true)?(?:,"truncated":true)?(?:,"labels":\{(?:${text}:${text},?)*\})?),"(message|data)":`,
+  String.raw`^"(,"host":${string},"source":${string}(?:,"file":${string})?)(?:,"offset":(\d+))?((?:,"stream":${string})?(?:,"partial":true)?(?:,"truncated":true)?(?:,"labels":\{(?:${string}:${string},?)*\})?),"(message|data)":`,
 );
 const opening = Buffer.from(`{"timestamp":"`);
 const QUOTE = 0x22;
@@ -36,11 +41,17 @@ const BACKSLASH = 0x5c;
 const BRACE = 0x7d;
 /** What is looked at for the head: labels of a stream are far below it. */
 const headBytesMax = 16_384;
+/** About what the lines of a frame come to. */
+const scratchBytes = 256 * 1024;
+const none = Buffer.alloc(0);
 /** Tags, lengths and the time of an entry, as protobuf. */
 const entryBytes = 24;
 
 /** What a run of records shares. */
 interface Run {
+  /** All bytes up to the digits of the offset, and the time in them. */
+  head: Uint8Array;
+  time: ReadTime;
   /** From the quote behind the time up to the digits of the offset, and from there to the content. */
   readonly before: Uint8Array;
   readonly behind: Uint8Array | undefined;
@@ -60,6 +71,9 @@ export class Records {
   readonly #object = new JsonScan("");
   readonly #data = new JsonScan("data");
   #run: Run | undefined;
+  /** Where texts lie whose escapes were undone. Never written again: entries show into it. */
+  #scratch = none;
+  #filled = 0;
 
   constructor(config: Pick<Config, "metadata" | "line_bytes_max">, streams: Streams) {
     this.#streams = streams;
@@ -74,21 +88,34 @@ export class Records {
 
   /** Undefined when the record is not as our own pipeline writes most. */
   #quick(line: Buffer, sequence: number): Entry | undefined {
-    if (opening.compare(line, 0, opening.byteLength) !== 0) return undefined;
+    const run = this.#runFor(line);
+    if (run === undefined) return undefined;
+    const { head, behind, placed, time, flags } = run;
+    let content = head.byteLength;
+    if (behind !== undefined) {
+      while (isDigit(line[content])) content++;
+      content += behind.byteLength;
+      if (!begins(line, content - behind.byteLength, behind)) return undefined;
+    }
+    const text = run.content === "message" ? this.#messageIn(line, content) : this.#dataIn(line, content);
+    if (text === undefined) return undefined;
+    const offset = behind === undefined ? "" : line.toString("latin1", head.byteLength, content - behind.byteLength);
+    return this.#entry(placed, time, text, [...this.#place(offset, sequence), ...flags], sequence);
+  }
+
+  /** The run that the record is of: the one before, maybe at another time, or a new one. */
+  #runFor(line: Buffer): Run | undefined {
+    const run = this.#run;
+    if (run !== undefined && begins(line, 0, run.head)) return run;
+    if (!begins(line, 0, opening)) return undefined;
     const at = line.indexOf(QUOTE, opening.byteLength);
     if (at < 0) return undefined;
-    let found = this.#run === undefined ? -1 : contentAt(line, at, this.#run);
-    if (found < 0) {
-      this.#run = this.#runOf(line, at);
-      found = this.#run === undefined ? -1 : contentAt(line, at, this.#run);
-    }
-    const run = this.#run;
-    if (run === undefined || found < 0) return undefined;
-    const content = run.content === "message" ? messageIn(line, found) : this.#dataIn(line, found);
-    if (content === undefined) return undefined;
-    const time = this.#times.read(line.toString("latin1", opening.byteLength, at));
-    const offset = run.behind === undefined ? "" : line.toString("latin1", at + run.before.byteLength, found - run.behind.byteLength);
-    return this.#entry(run.placed, time, content, [...this.#place(offset, sequence), ...run.flags], sequence);
+    const known = run !== undefined && begins(line, at, run.before) ? run : this.#runOf(line, at);
+    if (known === undefined) return undefined;
+    known.head = Buffer.from(line.subarray(0, at + known.before.byteLength));
+    known.time = this.#times.read(line.toString("latin1", opening.byteLength, at));
+    this.#run = known;
+    return known;
   }
 
   #runOf(line: Buffer, at: number): Run | undefined {
@@ -99,12 +126,33 @@ export class Records {
     const { partial, truncated, ...fields } = JSON.parse(`{${place.slice(1)}${rest}}`) as Fields & { partial?: true; truncated?: true };
     const flags = this.#metadata === "all" ? [...(partial ? ["partial", "true"] : []), ...(truncated ? ["truncated", "true"] : [])] : [];
     return {
+      head: none,
+      time: { seconds: 0, nanos: 0, exact: true },
       before: Buffer.from(offset === undefined ? `"${place}${end}` : `"${place},"offset":`),
       behind: offset === undefined ? undefined : Buffer.from(end),
       content: content === "data" ? "data" : "message",
       placed: this.#streams.placeOf({ ...fields, labels: fields.labels ?? {} }),
       flags,
     };
+  }
+
+  /** The text whose quote stands at `from` and that ends the record; undefined when something follows it there. */
+  #messageIn(line: Buffer, from: number): Uint8Array | undefined {
+    const end = line.byteLength - 2;
+    if (line[from] !== QUOTE || end <= from || line[end] !== QUOTE || line[end + 1] !== BRACE) return undefined;
+    const escape = line.indexOf(BACKSLASH, from + 1);
+    if (escape < 0) return line.indexOf(QUOTE, from + 1) < end ? undefined : line.subarray(from + 1, end);
+    if (this.#scratch.byteLength - this.#filled < end - from) {
+      this.#scratch = Buffer.allocUnsafeSlow(Math.max(scratchBytes, end - from));
+      this.#filled = 0;
+    }
+    const start = this.#filled;
+    const length = unescape(line, from + 1, end, this.#scratch, start);
+    if (length >= 0) {
+      this.#filled = start + length;
+      return this.#scratch.subarray(start, this.#filled);
+    }
+    return parsedText(line.toString("utf8", from, end + 1));
   }
 
   /** The object from `from` to the brace that ends the record; undefined when something follows it there. */
@@ -157,25 +205,21 @@ export class Records {
   }
 }
 
-/** Where the content of a record of this run begins; -1 when it is of another. */
-function contentAt(line: Buffer, at: number, { before, behind }: Run): number {
-  let end = at + before.byteLength;
-  if (end > line.byteLength || line.compare(before, 0, before.byteLength, at, end) !== 0) return -1;
-  if (behind === undefined) return end;
-  for (let digit = line[end] ?? 0; digit >= 0x30 && digit <= 0x39; digit = line[++end] ?? 0);
-  const content = end + behind.byteLength;
-  return content <= line.byteLength && line.compare(behind, 0, behind.byteLength, end, content) === 0 ? content : -1;
+function begins(line: Uint8Array, at: number, bytes: Uint8Array): boolean {
+  if (at + bytes.byteLength > line.byteLength) return false;
+  for (let index = 0; index < bytes.byteLength; index++) if (line[at + index] !== bytes[index]) return false;
+  return true;
 }
 
-/** The text whose quote stands at `from` and that ends the record; undefined when something follows it there. */
-function messageIn(line: Buffer, from: number): Uint8Array | undefined {
-  const end = line.byteLength - 2;
-  if (line[from] !== QUOTE || end <= from || line[end] !== QUOTE || line[end + 1] !== BRACE) return undefined;
-  const body = line.subarray(from + 1, end);
-  if (!body.includes(BACKSLASH)) return body.includes(QUOTE) ? undefined : body;
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
+}
+
+/** The text of a JSON string; undefined when it is more than one. */
+function parsedText(json: string): Uint8Array | undefined {
   try {
-    const message: unknown = JSON.parse(line.toString("utf8", from, end + 1));
-    return typeof message === "string" ? Buffer.from(message) : undefined;
+    const text: unknown = JSON.parse(json);
+    return typeof text === "string" ? Buffer.from(text) : undefined;
   } catch {
     return undefined;
   }

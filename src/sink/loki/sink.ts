@@ -14,6 +14,7 @@
 import { assert } from "../../core/assert.ts";
 import type { Batch, Receipt, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
 import { Fault } from "../../core/fault.ts";
+import { giveBack } from "../../core/lend.ts";
 import { frameBytes } from "../../core/limits.ts";
 import { orAborted, type Signals } from "../../core/signals.ts";
 import { deliveryOf } from "../schema.ts";
@@ -91,6 +92,7 @@ class LokiSink implements Sink {
       );
     }
     this.#order.remember(work.ordered);
+    work.frames.forEach(giveBack);
     this.#tolerance.add(work.records, work.refusedCount);
     if (work.cut > 0) this.#tellCut(work.cut);
     return { outcome: "delivered", ...(work.refusals === undefined ? {} : { refused: work.refusals }) };
@@ -100,9 +102,11 @@ class LokiSink implements Sink {
   async #workOf(batch: Batch): Promise<Work> {
     assert(batch.codec !== "gzip", "batches for Loki are planned in zstd");
     const entries: Entry[] = [];
+    const frames: Uint8Array[] = [];
     const sequences = sequencesOf(batch);
     for await (const piece of batch.body()) {
-      const raw = batch.codec === "zstd" ? await this.#context.doors.compress.unzstd(piece) : piece.slice();
+      const raw = batch.codec === "zstd" ? await this.#context.doors.compress.unzstd(piece) : new Uint8Array(piece);
+      frames.push(raw);
       const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
       for (let at = 0; at < bytes.byteLength;) {
         const end = bytes.indexOf(LF, at);
@@ -114,7 +118,7 @@ class LokiSink implements Sink {
     const { concurrency, equal_times, batch: limits } = this.#config;
     const note = readNote(batch);
     const ordered = equal_times === "kept" ? { entries, carry: {}, last: new Map() } : this.#order.apply(entries, note?.carry);
-    const work = new Work(ordered, concurrency, limits.bytes_max, note);
+    const work = new Work(ordered, frames, concurrency, limits.bytes_max, note);
     // A retry must give the same nanoseconds, also that of another process.
     if (note === undefined && Object.keys(ordered.carry).length > 0) await batch.setNote(work.note(batch.digest));
     return work;

@@ -78,6 +78,8 @@ export class Shard {
 /** A batch under way. */
 export class Work {
   readonly ordered: Ordered;
+  /** What the lines of the entries lie in. */
+  readonly frames: readonly Uint8Array[];
   readonly shards: readonly Shard[];
   readonly records: number;
   /** Its entries lie further apart than a group may. */
@@ -88,10 +90,11 @@ export class Work {
   readonly #earlier: Refusals | undefined;
 
   /** `note` of an earlier process; of another configuration, it counts for nothing. */
-  constructor(ordered: Ordered, shards: number, bytesMax: number, note?: Note) {
+  constructor(ordered: Ordered, frames: readonly Uint8Array[], shards: number, bytesMax: number, note?: Note) {
     const { entries } = ordered;
     const known = note?.passed.length === shards ? note : undefined;
     this.ordered = ordered;
+    this.frames = frames;
     this.#earlier = known === undefined || Object.keys(known.refused).length === 0 ? undefined : { reasons: known.refused, example: known.example };
     this.records = entries.length;
     this.cut = entries.filter((entry) => entry.cut).length;
