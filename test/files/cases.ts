@@ -7,12 +7,14 @@
  * | rename and create | rename | `test/rotate` under load and kills, `kill.test.ts` |
  * | rename out of the globs | out of the globs | `rotation.test.ts` |
  * | copytruncate | copytruncate | `rotation.test.ts` |
+ * | copies compressed | compressed | `copies.test.ts`, `compressed.test.ts`: each row of its table |
  * | delete while lines are left | delete | `deleted.test.ts`: the bound |
  * | delete and create, inode reused | anew | `identity.test.ts`, `nfs.test.ts` |
  * | symlink, switched; hard links, two globs | symlink, one reading | `hostile.test.ts` |
  * | a folder that did not exist | new folder | |
  * | permission, directory, FIFO, vanishes | not a file, vanishes | `hostile.test.ts` of the source and of test/integration |
  * | a line longer than the bound | long line | `long.test.ts` |
+ * | NUL runs, invalid UTF-8, BOM, UTF-16 | NULs | `text.test.ts`, `pipeline/lines.test.ts` |
  * | empty lines, CRLF, no line end | line ends, no end | `rotation.test.ts`, `pipeline/lines.test.ts` |
  * | many files, descriptors | descriptors | `bench/idle.ts`, `turns.test.ts` |
  * | one busy file beside quiet ones | busy | `turns.test.ts`, `bench/fairness.ts` |
@@ -37,6 +39,8 @@ export interface Case {
   readonly lost?: { readonly from: number; readonly to: number; readonly why: string };
   /** It makes sense in one of the two only, and why. */
   readonly only?: { readonly when: When; readonly why: string };
+  /** So long what should not come could still come; it is looked for later than elsewhere, and why. */
+  readonly later?: { readonly ms: number; readonly why: string };
   /** Fault codes that are counted. */
   readonly codes?: readonly string[];
 }
@@ -47,7 +51,44 @@ export type When = "while running" | "while we are down";
 const daemon = `exec 3>> app.log; seq -f "n=%.0f held" $n $((n + 9)) >&3; n=$((n + 10));`;
 const stillWrites = `seq -f "n=%.0f held" $n $((n + 4)) >&3; n=$((n + 5)); exec 3>&-;`;
 
+/** A compressed copy is looked into once it is quiet, and once the original is let go, five seconds after it was deleted. */
+const later = { ms: 8000, why: "a compressed copy is looked into when its original is let go" };
+
 export const cases: readonly Case[] = [
+  {
+    name: "compressed: a rotated file that was read is not read again",
+    globs: ["app.log*"],
+    first: "w app.log 40",
+    happens: `mv app.log app.log.1; w app.log 3; moment; gzip app.log.1; w app.log 3; mv app.log.1.gz app.log.2.gz`,
+    later,
+  },
+  {
+    name: "compressed: one that was read in part goes on where we were, zstd too",
+    globs: ["app.log*"],
+    first: "w app.log 40",
+    happens: `w app.log 500; mv app.log app.log.1; w app.log 5; zstd -q --rm app.log.1; w app.log 5`,
+    later,
+  },
+  {
+    name: "compressed: one that nobody has seen is read whole, of several members too",
+    globs: ["app.log*"],
+    first: "w app.log 4",
+    happens: `w old 300; gzip old; w more 300; gzip more; cat old.gz more.gz > app.log.7.gz; rm old.gz more.gz; w app.log 3`,
+    later: { ms: 2500, why: "as long as another look into it takes" },
+  },
+  {
+    name: "compressed: a copy of what is cut then (copytruncate and compress)",
+    globs: ["app.log*"],
+    first: "w app.log 40",
+    happens: `w app.log 30; cp app.log app.log.1; : > app.log; gzip app.log.1; w app.log 10`,
+    later: { ms: 4000, why: "a compressed copy is looked into when it is quiet" },
+  },
+  {
+    name: "NULs: a writer that keeps its place while its file is cut",
+    globs: ["app.log"],
+    first: `w app.log 40`,
+    happens: `exec 3<> app.log; cat <&3 > kept; : > app.log; seq -f "n=%.0f kept its place" $n $((n + 9)) >&3; n=$((n + 10)); exec 3>&-; w app.log 5`,
+  },
   {
     name: "append: in bursts and byte by byte, cut inside a character and inside a line end",
     globs: ["app.log"],

@@ -20,7 +20,7 @@ export async function play(each: Case, when: When, root: string): Promise<string
   const total = await world.written();
   const { from = total, to = total } = each.lost ?? {};
   await world.arrive(total + texts.length - (to - from));
-  await Bun.sleep(afterMs);
+  await Bun.sleep(each.later?.ms ?? afterMs);
   const counts = world.running.board.counts();
   const faults = [
     ...judge(world.numbers, total, texts, from, to),

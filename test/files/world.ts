@@ -72,7 +72,8 @@ export class World implements AsyncDisposable {
 
   /** Records by number, in the order in which they came; what has no number by its text. */
   get numbers(): (number | string)[] {
-    return this.spool.lines.map(({ text }) => {
+    return this.spool.lines.map((line) => {
+      const text = line.text.replace(/^\0+/, ""); // which the pipeline leaves out
       const number = /^n=(\d+) /.exec(text)?.[1];
       return number === undefined ? text : Number(number);
     });
