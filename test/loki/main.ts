@@ -1,8 +1,10 @@
 /**
  * `npm run lokisim -- --seeds N --from S`: more seeds than `npm test` runs, in both modes, and what they asked of the server beside a
  * plain polling source. Prints the first failure, exit 1. `--planted`: shows that it finds faults (bugs.ts).
+ * `--kill N`: instead, on the wall clock, the executable killed N times, every ten seconds, while 2,000 entries a second are pushed.
  */
 import { parseArgs } from "node:util";
+import { scratch } from "../support/scratch.ts";
 import { runPlanted } from "../sim/planted.ts";
 import { lokiHunt } from "./bugs.ts";
 import { simulate, simulatePlain, type Asked } from "./run.ts";
@@ -13,8 +15,16 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     planted: { type: "boolean", default: false },
     only: { type: "string", default: "" },
+    kill: { type: "string" },
   },
 });
+if (values.kill !== undefined) {
+  await using dir = await scratch();
+  const { killRun } = await import("./kill.ts");
+  const { pushed, records, distinct } = await killRun(dir, { lives: Number(values.kill), lifeMs: 10_000, rate: 2000 });
+  console.log(`${values.kill} kills, ${pushed} entries: ${pushed - distinct} lost, ${records - distinct} repeated`);
+  process.exit(records === pushed && distinct === pushed ? 0 : 1);
+}
 if (values.planted) process.exit(await runPlanted(Number(values.seeds ?? 50), values.only, lokiHunt));
 const from = Number(values.from);
 const end = from + Number(values.seeds ?? 200);
@@ -45,7 +55,10 @@ for (let seed = from; seed < end; seed++) {
     add(`this source, mode ${mode}, every fault on`, outcome.asked, outcome.entries, outcome.declared);
   }
   const well = await simulate(seed, "tail", true);
-  if (well.failure !== undefined) throw new Error(`seed ${seed}, without faults: ${well.failure}`);
+  if (well.failure !== undefined) {
+    console.log(`seed ${seed} failed without faults: ${well.failure}`);
+    process.exit(1);
+  }
   add("this source, mode tail, no fault", well.asked, well.entries, well.declared);
   for (const late of [false, true]) {
     const { missing, ...asked } = await simulatePlain(seed, late);

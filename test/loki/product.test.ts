@@ -1,70 +1,48 @@
-/** The executable and a Loki that loses, cuts and repeats: killed again and again, it has every entry once, in Hive partitions. */
+/** The executable killed while a Loki tail is shipped; and as a new user tries it, with the six lines of the README. */
 import { expect, test } from "bun:test";
 import { DuckDBInstance } from "@duckdb/node-api";
-import { readLake } from "../support/lake.ts";
-import { startLogferry, writeConfig } from "../support/logferry.ts";
-import { FakeLoki } from "../support/loki/fake.ts";
-import { serveLoki } from "../support/loki/server.ts";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { startLogferry } from "../support/logferry.ts";
+import { startLoki } from "../support/loki/under.ts";
 import { scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
+import { killRun } from "./kill.ts";
 
-const kills = 5;
+async function ask(sql: string): Promise<unknown> {
+  const database = await (await DuckDBInstance.create()).connect();
+  return (await database.runAndReadAll(sql)).getRows();
+}
 
 test("kills while a Loki tail is shipped: 0 lost, 0 repeated, and DuckDB reads the partitions", async () => {
   await using dir = await scratch();
-  const fake = new FakeLoki();
-  Object.assign(fake.faults, { slots: 6, silent: 0.1, replicas: 0.1, broken: 0.05, cut: 0.05 });
-  fake.limits.tickMs = 50;
-  fake.limits.entries = 500;
-  await using server = serveLoki(fake);
-  const config = await writeConfig(dir.path, {
-    sources: {
-      web: { type: "loki", url: server.url, query: '{app="web"}', tenant: "t1", start: "1h", settle: "1s", sweep_interval: "500ms" },
-    },
-    sinks: {
-      lake: { type: "directory", dir: dir.join("lake"), partition: "pod={labels.pod}/date=%Y-%m-%d", batch: { age_max: "200ms" } },
-    },
-  });
-  let pushed = 0;
-  let over = false;
-  const pushing = (async () => {
-    while (!over) {
-      const streams = Array.from({ length: 10 }, (_, pod) => ({
-        stream: { app: "web", pod: String(pod) },
-        values: Array.from({ length: 20 }, (__, n) => [`${Date.now()}${String(n).padStart(6, "0")}`, `n=${pushed++} of many`] as const),
-      }));
-      fake.push(streams);
-      await Bun.sleep(40);
-    }
-  })();
-  const socket = dir.join("control.sock");
-  for (let life = 0; life < kills; life++) {
-    await using running = startLogferry(config, socket);
-    await running.ready();
-    const goal = pushed + 4000;
-    await until(() => pushed >= goal, "more was pushed");
-    await running.stop("SIGKILL");
-  }
-  over = true;
-  await pushing;
-  await using last = startLogferry(config, socket);
-  await last.ready();
-  await until(async () => {
-    const { sources, sinks } = await last.status();
-    const completeTo = Date.parse(sources["web"]?.complete_to ?? "1970-01-01T00:00:00Z");
-    return (
-      completeTo > Date.now() - 30_000 &&
-      fake.tails.size > 0 &&
-      sinks["lake"]?.lag_records === 0 &&
-      (await readLake(dir.join("lake"))).length >= pushed
-    );
-  }, "all has arrived");
-  expect(await last.stop()).toBe(0);
-  const messages = (await readLake(dir.join("lake"))).map(({ message = "" }) => message);
-  expect({ records: messages.length, distinct: new Set(messages).size }).toEqual({ records: pushed, distinct: pushed });
-  const database = await (await DuckDBInstance.create()).connect();
-  const rows = await database.runAndReadAll(
-    `select count(*)::int, count(distinct pod)::int, min(labels.app) from read_json('${dir.join("lake")}/**/*.ndjson.zst', format='newline_delimited', hive_partitioning=true)`,
-  );
-  expect(rows.getRows()).toEqual([[pushed, 10, "web"]]);
+  const { pushed, records, distinct } = await killRun(dir, { lives: 5, lifeMs: 1200, rate: 2000 });
+  expect({ records, distinct }).toEqual({ records: pushed, distinct: pushed });
+  const files = `'${dir.join("lake")}/**/*.ndjson.zst', format='newline_delimited', hive_partitioning=true`;
+  const rows = await ask(`select count(*)::int, count(distinct pod)::int, min(labels.app) from read_json(${files})`);
+  expect(rows).toEqual([[pushed, 10, "web"]]);
 }, 240_000);
+
+test("six lines of configuration bring a Loki query into Hive-partitioned files, as docs/loki.md shows them", async () => {
+  await using dir = await scratch();
+  await using loki = await startLoki();
+  const guide = readFileSync(join(import.meta.dir, "../../docs/loki.md"), "utf8");
+  const [, example = ""] = /```yaml\n(.*?)```/s.exec(guide) ?? [];
+  const [, sql = ""] = /```sql\n(.*?)```/s.exec(guide) ?? [];
+  expect(example.trimEnd().split("\n").length).toBe(6);
+  const here = example
+    .replace("https://loki.example.com", loki.url)
+    .replace("/var/lib/logferry", dir.join("spool"))
+    .replace("/data/lake", dir.join("lake"));
+  const socket = dir.join("spool", "control.sock");
+  const path = dir.join("logferry.yaml");
+  await Bun.write(path, `${here}control: { listen: "127.0.0.1:0" }\n`);
+  const lines = Array.from({ length: 500 }, (_, n) => [`${Date.now()}${String(n).padStart(6, "0")}`, `line ${n}`] as const);
+  await loki.push([{ stream: { app: "web", pod: "a" }, values: lines }], "team-a");
+  await using running = startLogferry(path, socket);
+  await running.ready();
+  await until(async () => (await running.status()).sources["seo"]?.records === 500, "all is read");
+  expect(await running.stop()).toBe(0);
+  const rows = (await ask(sql.replace("/data/lake", dir.join("lake")))) as [unknown, number][];
+  expect(rows.reduce((sum, [, count]) => sum + Number(count), 0)).toBe(500);
+}, 120_000);

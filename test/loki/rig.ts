@@ -178,7 +178,8 @@ export function committed(rig: Rig): string[] {
     .toSorted();
 }
 
-function timeOf(ns: bigint): string {
+/** As a record has it. */
+export function timeOf(ns: bigint): string {
   return `${new Date(Number(ns / 1_000_000_000n) * 1000).toISOString().slice(0, 19)}.${String(ns % 1_000_000_000n).padStart(9, "0")}Z`;
 }
 

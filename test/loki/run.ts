@@ -54,7 +54,7 @@ export async function simulate(seed: number, mode: Mode, well = false): Promise<
   heal(fake, rig);
   await clock.pass(healedMs);
   const declared = life.source.status().lost_entries ?? 0;
-  const failure = (await ended(life, clock)) ?? judge(fake, rig, declared);
+  const failure = (await ended(life, clock)) ?? judge(fake, rig, declared) ?? (well ? slow(rig, scenario) : undefined);
   return { failure, entries: rig.records.length, kills, declared, asked: { requests: fake.asked.length, bytes: fake.answerBytes } };
 }
 
@@ -96,6 +96,17 @@ function judge(fake: FakeLoki, rig: Rig, declared: number): string | undefined {
   if (strange.length > 0) return `${strange.length} entries were never there, the first: ${strange[0]}`;
   if (missing.length === declared) return undefined;
   return `${missing.length} entries are missing and ${declared} are declared, the first: ${missing[0]}`;
+}
+
+/** What is not late and no tail brought is there after a sweep's interval, what settles and a bucket, with five seconds to read and commit. */
+const promptMs = 20_000 + 10_000 + 10_000 + 5000;
+
+function slow(rig: Rig, { onTime }: Scenario): string | undefined {
+  for (const { timestamp, message, seenMs } of rig.records) {
+    const pushedMs = onTime.get(`${timestamp} ${message}`);
+    if (pushedMs !== undefined && seenMs - pushedMs > promptMs) return `an entry of ${timestamp} took ${Math.round((seenMs - pushedMs) / 1000)} s`;
+  }
+  return undefined;
 }
 
 /** Of texts in order. */

@@ -6,7 +6,7 @@ import { Fault } from "../../src/core/fault.ts";
 import { Seeded } from "../sim/world.ts";
 import type { FakeLoki } from "../support/loki/fake.ts";
 import type { PushedStream } from "../support/loki/store.ts";
-import { minuteMs, type Rig } from "./rig.ts";
+import { minuteMs, timeOf, type Rig } from "./rig.ts";
 
 /** How far behind an entry may come and must still be found. */
 export const latenessMinutes = 5;
@@ -31,6 +31,8 @@ export class Scenario {
   readonly #kills: Seeded;
   /** The server counts, so what it will not give can be declared: the two losses by construction happen. */
   readonly #declares: boolean;
+  /** When what is not late was pushed, by time and line. */
+  readonly onTime = new Map<string, number>();
   #number = 0;
   /** What the troubles are set to now, in simulated milliseconds since the start, by name. */
   readonly #until = new Map<string, number>();
@@ -88,11 +90,19 @@ export class Scenario {
   push(fake: FakeLoki): void {
     const random = this.#pushes;
     const nowMs = fake.clock.now() + fake.faults.skewMs;
-    fake.push(this.#ordinary(nowMs));
-    if (random.chance(0.01)) fake.push(this.#crowd(nowMs, 10, Math.ceil(fake.limits.entries / 6)));
-    if (random.chance(0.003) && this.#declares) fake.push(this.#crowd(nowMs, 1, fake.limits.entries + 20));
-    if (random.chance(0.003) && this.#declares) fake.push([this.#stream(random.below(10), [this.#line(nowMs - (6 + random.below(3)) * minuteMs)])]);
-    if (random.chance(0.003)) fake.push([this.#stream(random.below(10), [this.#line(nowMs + random.below(3 * minuteMs))])]);
+    const send = (streams: readonly PushedStream[]): void => {
+      fake.push(streams);
+      for (const { values } of streams) for (const [ns, line] of values) this.#note(ns, line, nowMs, fake.clock.now());
+    };
+    send(this.#ordinary(nowMs));
+    if (random.chance(0.01)) send(this.#crowd(nowMs, 10, Math.ceil(fake.limits.entries / 6)));
+    if (random.chance(0.003) && this.#declares) send(this.#crowd(nowMs, 1, fake.limits.entries + 20));
+    if (random.chance(0.003) && this.#declares) send([this.#stream(random.below(10), [this.#line(nowMs - (6 + random.below(3)) * minuteMs)])]);
+    if (random.chance(0.003)) send([this.#stream(random.below(10), [this.#line(nowMs + random.below(3 * minuteMs))])]);
+  }
+
+  #note(ns: string, line: string, nowMs: number, atMs: number): void {
+    if (Math.abs(Number(BigInt(ns) / 1_000_000n) - nowMs) < 1000) this.onTime.set(`${timeOf(BigInt(ns))} ${line}`, atMs);
   }
 
   /** Late by up to four minutes now and then, often at one time with others. */

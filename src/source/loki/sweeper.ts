@@ -209,8 +209,9 @@ export class Sweeper {
       const now = this.#nowNs;
       const settled = now - nsOfMs(this.#config.settle);
       const swept = await this.#sweepSince(gap, settled, this.#context.once ? now + nsOfMs(aheadMs) : gap ? now : settled);
-      if (this.#lateDue()) await this.#sweepLate(settled);
-      await this.#commit(max(swept, this.watermark));
+      const complete = max(swept, this.watermark);
+      if (this.#lateDue()) await this.#sweepLate(settled, complete);
+      await this.#commit(complete);
     } catch (cause) {
       this.#gap ||= gap;
       await this.#commit(max(this.watermark, this.#reached));
@@ -263,11 +264,11 @@ export class Sweeper {
   }
 
   /** What was pushed since the last late sweep is no more than `lateness` older than that one: so far back this one looks. */
-  async #sweepLate(settled: bigint): Promise<void> {
+  async #sweepLate(settled: bigint, complete: bigint): Promise<void> {
     this.#lateWanted = false;
     const floor = max(this.#flow.floor, this.#lateTo - nsOfMs(this.#config.lateness));
     const from = minuteOf(bucketAt(floor));
-    const to = minuteOf(bucketAt(this.watermark));
+    const to = minuteOf(bucketAt(complete));
     try {
       const read = (start: bigint, end: bigint): Promise<void> => this.#read(max(start, this.#flow.floor), end);
       if (await this.#compareMinutes(from, to, read)) {
@@ -275,7 +276,7 @@ export class Sweeper {
       } else {
         if (this.#monotonicMs - this.#lateMs < this.#lateAllMs) return;
         this.minutes = [];
-        await read(floor, this.watermark);
+        await read(floor, complete);
         this.#verdicts.declareUncounted();
       }
       this.#lateTo = settled;
