@@ -86,6 +86,8 @@ export class FakeLoki {
   };
   /** Of requests: path and query, and headers in lower case. */
   readonly asked: { path: string; headers: Readonly<Record<string, string>> }[] = [];
+  /** The same of handshakes. */
+  readonly shaken: { path: string; headers: Readonly<Record<string, string>> }[] = [];
   answerBytes = 0;
   /** Of every push that could be read. */
   readonly pushes: { readonly streams: readonly PushedStream[]; readonly status: number; readonly bytes: number }[] = [];
@@ -128,6 +130,7 @@ export class FakeLoki {
 
   /** Opens a tail, or says what the handshake is answered instead. */
   tail(url: URL, headers: Readonly<Record<string, string>>, client: TailClient): FakeTail | Answer {
+    this.shaken.push({ path: `${url.pathname}${url.search}`, headers });
     const refusal = this.#refusal(headers) ?? tailRefusal(url.searchParams);
     if (refusal !== undefined) return refusal;
     const { handshake } = this.faults;

@@ -14,7 +14,10 @@ interface Held {
   socket: Bun.ServerWebSocket<Held> | undefined;
 }
 
-export function serveLoki(fake: FakeLoki, tls?: { cert: string; key: string; ca?: string; requestCert?: boolean }): LokiServer {
+export function serveLoki(
+  fake: FakeLoki,
+  tls?: { cert: string; key: string; ca?: string; requestCert?: boolean; rejectUnauthorized?: boolean },
+): LokiServer {
   const sockets = new Set<Bun.ServerWebSocket<Held>>();
   const server = Bun.serve<Held>({
     hostname: "127.0.0.1",
