@@ -21,7 +21,7 @@ test("rotated and compressed under load, at once and one rotation later, killed 
   });
   const socket = dir.join("control.sock");
   await using writing = startProcess([process.execPath, writer, logs, "1500", "2500"]);
-  for (let kill = 0; kill < 8; kill++) {
+  for (let kill = 0; kill < 6; kill++) {
     await using running = startLogferry(configPath, socket);
     await running.ready();
     const before = (await running.status()).sources["app"]?.records ?? 0;
@@ -36,7 +36,7 @@ test("rotated and compressed under load, at once and one rotation later, killed 
   await writing.stop();
   const written = JSON.parse(writing.stdout()) as Record<string, number>;
   const lines = Object.values(written).reduce((sum, count) => sum + count, 0);
-  expect(lines).toBeGreaterThan(40_000);
+  expect(lines).toBeGreaterThan(20_000);
   await until(async () => (await last.status()).spool.last_sequence + 1 >= lines, "every line is read");
   // What is left is compressed copies of what was read: they must bring nothing.
   await until(async () => {

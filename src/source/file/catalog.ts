@@ -77,7 +77,7 @@ export class Catalog {
 
   /** Another `apply` of the same look would change nothing. */
   get settled(): boolean {
-    return this.#settled && this.files.values().every((file) => file.fault === undefined);
+    return this.#settled && !this.copies.faulty && this.files.values().every((file) => file.fault === undefined);
   }
 
   /** False once it was lost: then its identity may be another file's, its copy's. */

@@ -6,6 +6,7 @@ import { startSource, type Running, type RunOptions } from "../../../test/confor
 import { scratch, type Scratch } from "../../../test/support/scratch.ts";
 import { until } from "../../../test/support/until.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { Disk } from "../../core/disk.ts";
 import { systemDoors } from "../../core/doors.ts";
 import { file } from "./source.ts";
 
@@ -327,4 +328,54 @@ describe("what compressors leave", () => {
     expect(spool.lines.length).toBe(201_000);
     expect(new Set(spool.texts).size).toBe(201_000);
   }, 60_000);
+
+  test("copied into a compressed file and truncated: what was not read before is taken from the copy", async () => {
+    append("app.log", ...many(0, 3000));
+    const running = await follow();
+    await arrive(...many(0, 3000));
+    await restart(running, () => {
+      append("app.log", ...many(3000, 500));
+      Bun.spawnSync(["sh", "-c", "gzip -c app.log > app.log.1.gz; : > app.log"], { cwd: dir.path });
+      append("app.log", ...many(5000, 10));
+    });
+    await arrive(...many(0, 3500), ...many(5000, 10));
+    append("app.log", ...many(5010, 1000));
+    await arrive(...many(0, 3500), ...many(5000, 1010));
+    Bun.spawnSync(["sh", "-c", "gzip -c app.log > app.log.2.gz; : > app.log"], { cwd: dir.path });
+    append("app.log", "next");
+    await arrive(...many(0, 3500), ...many(5000, 1010), "next");
+  }, 20_000);
+
+  test("compressed twice, and copied beside: nothing is read twice", async () => {
+    append("app.log.1", ...many(0, 60_000));
+    await Bun.$`gzip -k app.log.1 && zstd -q --rm app.log.1`.cwd(dir.path).quiet();
+    const running = await follow();
+    await until(() => spool.lines.length >= 60_000, "one is read");
+    await until(() => running.source.status().lag_bytes === 0, "nothing is left");
+    await Bun.$`cp app.log.1.gz app.log.1.old.gz; cp app.log.1.zst app.log.1.bak.zst; cp -p app.log.1.zst app.log-1.zst`.cwd(dir.path).quiet();
+    await Bun.sleep(1500);
+    await arrive(...many(0, 60_000));
+    const again = await restart(running);
+    await until(() => again.source.status().lag_bytes === 0, "nothing is left");
+    await Bun.sleep(1000);
+    await arrive(...many(0, 60_000));
+  }, 40_000);
+
+  test("one that may not be opened is said once, and read once it may", async () => {
+    writeFileSync(dir.join("app.log.1.gz"), gzip(...many(0, 100)));
+    let denied = true;
+    const disk: Disk = {
+      ...systemDoors.disk,
+      open: (path, mode) =>
+        denied && path.endsWith(".gz") ? Promise.reject(Object.assign(new Error("no"), { code: "EACCES" })) : systemDoors.disk.open(path, mode),
+    };
+    const running = await follow({}, { doors: { ...systemDoors, clock, disk } });
+    await until(() => running.board.reasons()[0]?.code === "file_permission_denied", "it is said");
+    await Bun.sleep(1000);
+    expect(running.board.counts()["file_permission_denied"]).toBe(1);
+    expect(running.source.status().lag_bytes).toBe(0);
+    denied = false;
+    await arrive(...many(0, 100));
+    await until(() => running.board.reasons().length === 0, "it is over");
+  }, 20_000);
 });

@@ -34,6 +34,10 @@ interface Entry {
   owner: Tracked | undefined;
   /** All it holds is in its owner: bytes of content. */
   held: number | undefined;
+  /** Nobody has looked into it yet. */
+  fresh: boolean;
+  /** Why it cannot be read now; reported with every look until it can be. */
+  fault: Fault | undefined;
 }
 
 interface Examination {
@@ -72,9 +76,13 @@ export class Copies {
   /** Bytes on disk of what nobody has looked into yet. */
   get lagBytes(): number {
     let sum = 0;
-    for (const { seen, again, owner } of this.#entries.values())
-      if (owner === undefined && again !== Number.POSITIVE_INFINITY) sum += seen.stat.bytes;
+    for (const { seen, fresh } of this.#entries.values()) if (fresh) sum += seen.stat.bytes;
     return sum;
+  }
+
+  /** Some cannot be read. */
+  get faulty(): boolean {
+    return this.#entries.values().some(({ fault }) => fault !== undefined);
   }
 
   /** When there is something to do next, monotonic milliseconds; Infinity when there is nothing. */
@@ -91,17 +99,20 @@ export class Copies {
     const met = new Set<string>();
     for (const seen of unknown) {
       const key = inodeKey(seen.stat);
-      const entry = isPackedName(seen.path) ? this.#entries.get(key) : undefined;
-      if (entry === undefined && !(isPackedName(seen.path) && (await this.#isPacked(seen)))) {
+      const entry = this.#entries.get(key);
+      const { bytes, modifiedMs } = entry?.seen.stat ?? {};
+      const same = entry !== undefined && isPackedName(seen.path) && bytes === seen.stat.bytes && modifiedMs === seen.stat.modifiedMs;
+      if (!same && !(await this.#isPacked(seen))) {
         rest.push(seen);
         continue;
       }
       met.add(key);
       if (entry === undefined) await this.#add(key, seen, atStart);
-      else if (entry.seen.stat.bytes !== seen.stat.bytes || entry.seen.stat.modifiedMs !== seen.stat.modifiedMs) await this.#changed(entry, seen);
-      else entry.seen = seen;
+      else if (same) entry.seen = seen;
+      else await this.#changed(entry, seen);
     }
     for (const [key, entry] of this.#entries) {
+      if (entry.fault !== undefined) this.#options.report(entry.fault, entry.seen.path);
       if (met.has(key)) continue;
       this.#entries.delete(key);
       await this.#drop(entry);
@@ -129,8 +140,7 @@ export class Copies {
       this.#examined = undefined;
       await this.#conclude(examined, value);
     } catch (cause) {
-      this.#options.report(unreadable("read", examined.entry.seen.path, cause), examined.entry.seen.path);
-      this.#again(examined.entry);
+      this.#fail(examined.entry, unreadable("read", examined.entry.seen.path, cause));
       await this.#drop(examined.entry, examined);
     }
     return true;
@@ -149,11 +159,14 @@ export class Copies {
     return owner !== undefined && !this.#options.catalog.follows(owner);
   }
 
-  #again(entry: Entry): void {
+  #fail(entry: Entry, fault: Fault): void {
+    entry.fault = fault;
+    this.#options.report(fault, entry.seen.path);
     entry.again = this.#once ? Number.POSITIVE_INFINITY : this.#now + againMs;
   }
 
   async #isPacked(seen: Found): Promise<boolean> {
+    if (!isPackedName(seen.path)) return false;
     try {
       const candidate = await this.#options.descriptors.candidate(seen.path, seen.target, true, seen.stat);
       if (candidate === undefined) return false;
@@ -161,7 +174,7 @@ export class Copies {
       // A compressor has made its name and not yet written to it.
       return candidate.head.byteLength < 4 || packingOf(candidate.head) !== undefined;
     } catch {
-      return false; // who opens it next says why it cannot be
+      return true; // its name says so, and who opens it next says why it cannot be
     }
   }
 
@@ -170,7 +183,7 @@ export class Copies {
     const old = clock.now() - seen.stat.modifiedMs;
     // The clock may be wrong: then it waits a second too long, or is found to end in the middle and waits for that.
     const since = this.#now - Math.min(Math.max(0, old), cutMs);
-    const entry: Entry = { seen, since, again: since + (this.#once ? 0 : quietMs), owner: undefined, held: undefined };
+    const entry: Entry = { seen, since, again: since + (this.#once ? 0 : quietMs), owner: undefined, held: undefined, fresh: true, fault: undefined };
     this.#entries.set(key, entry);
     if (!atStart) return;
     const examined = await this.#open(key, entry);
@@ -183,6 +196,7 @@ export class Copies {
     entry.again = this.#now + quietMs;
     entry.owner = undefined;
     entry.held = undefined;
+    entry.fault = undefined;
     await this.#drop(entry);
   }
 
@@ -212,14 +226,18 @@ export class Copies {
   async #open(key: string, entry: Entry): Promise<Examination | undefined> {
     const { seen } = entry;
     const { context, config, descriptors } = this.#options;
-    this.#again(entry);
+    entry.fresh = false;
+    entry.fault = undefined;
+    entry.again = Number.POSITIVE_INFINITY;
     const candidate = await descriptors.candidate(seen.path, seen.target, true, seen.stat).catch((cause: unknown) => {
-      this.#options.report(unreadable("open", seen.path, cause), seen.path);
+      this.#fail(entry, unreadable("open", seen.path, cause));
     });
     const packing = candidate === undefined ? undefined : packingOf(candidate.head);
     const { unpack } = context.doors.compress;
     if (candidate === undefined || packing === undefined || unpack === undefined) {
       await candidate?.handle.close();
+      // Renamed since the look; while what holds nothing yet changes before it is worth another one.
+      if (candidate === undefined && !this.#once) entry.again = this.#now + againMs;
       return undefined;
     }
     const handle = new Unpacked(candidate.handle, packing, unpack, config.line_bytes_max + 2 * readBytes);
@@ -251,29 +269,38 @@ export class Copies {
 
   async #conclude(examined: Examination, { verdict, known, standing }: Outcome): Promise<void> {
     const { entry, handle } = examined;
-    const { catalog, context, config } = this.#options;
+    const { context, config, lost } = this.#options;
     const { path, stat } = entry.seen;
-    if (standing && verdict !== "wait" && !(await this.#allStand(examined))) {
-      entry.again = this.#now + againMs;
-    } else if (verdict === "done" && known !== undefined) {
-      return this.#finished(examined, known.id, known.position);
-    } else if (verdict === "short" && known !== undefined) {
-      context.board.count(`sources.${context.name}`, packedShort(path, known.position.path, known.position.offset - handle.reached));
-      return this.#finished(examined, known.id, known.position);
-    } else if (verdict === "copy" && known !== undefined) {
-      return this.#follow(examined, known.id, known.position);
-    } else if (verdict === "new" && !this.#isOld(stat.modifiedMs, config.ignore_older)) {
+    const gone = known?.file === undefined && known !== undefined ? known : undefined;
+    if (
+      (standing && verdict !== "wait" && !(await this.#allStand(examined))) ||
+      (gone !== undefined && lost.get(gone.id)?.offset !== gone.position.offset)
+    ) {
+      entry.again = this.#now + againMs; // what it was compared with has changed meanwhile
+    } else if (verdict === "copy" && gone !== undefined) {
+      return this.#follow(examined, gone.id, gone.position);
+    } else if ((verdict === "done" || verdict === "short") && gone !== undefined) {
+      if (verdict === "short")
+        context.board.count(`sources.${context.name}`, packedShort(path, gone.position.path, gone.position.offset - handle.reached));
+      return this.#finished(examined, gone.id, gone.position);
+    } else if (verdict !== "new") {
+      this.#wait(examined, verdict, known?.file);
+    } else if (!this.#isOld(stat.modifiedMs, config.ignore_older)) {
       return this.#follow(examined, undefined, unreadPosition(path, stat));
-    } else if (verdict === "watch" || verdict === "wait") {
-      entry.owner = known?.file;
-      entry.held = verdict === "watch" ? handle.reached : undefined;
-      if (verdict === "watch" || this.#once) entry.again = Number.POSITIVE_INFINITY;
-      else this.#again(entry);
-    } else {
-      entry.again = Number.POSITIVE_INFINITY; // left alone until it changes
     }
-    if (entry.owner !== undefined && !catalog.follows(entry.owner)) entry.again = this.#now;
     await this.#drop(entry, examined);
+  }
+
+  /** It is left alone while `owner` stands, or until more of it is written, or is known not to be. */
+  #wait({ entry, handle }: Examination, verdict: Outcome["verdict"], owner: Tracked | undefined): void {
+    entry.owner = owner;
+    // Done, or watched: the same as what was read, or is being read, of one that stands.
+    const same = verdict === "done" || verdict === "watch";
+    entry.held = same ? (verdict === "done" ? (owner?.readOffset ?? 0) : handle.reached) : undefined;
+    if (same || this.#once) return;
+    const reading = owner?.packed !== undefined;
+    const untilMs = handle.ending === "cut" ? cutMs : owner === undefined ? quietMs : patientMs;
+    entry.again = Math.max(this.#now + againMs, reading ? 0 : entry.since + untilMs);
   }
 
   #isOld(modifiedMs: number, olderMs: number | undefined): boolean {

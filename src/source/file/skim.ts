@@ -55,7 +55,9 @@ export async function* skim(options: SkimOptions): AsyncGenerator<undefined, Out
     if (verdict !== "new") alike.push([each, facts]);
   }
   const standing = alike.filter(([{ file }]) => file !== undefined);
-  if (patient && standing[0] !== undefined) return { verdict: "wait", known: standing[0][0], standing: true };
+  // A compressed one that is being read is read to its end first.
+  const [waited] = standing.find(([{ file }]) => patient || (file?.packed !== undefined && file.handle !== undefined)) ?? [];
+  if (waited !== undefined) return { verdict: "wait", known: waited, standing: true };
   if (standing.length > 0) while (!(await handle.reach(Number.POSITIVE_INFINITY, stepBytes))) yield;
   for (const [each, facts] of standing) {
     const end = (await endsAlike(handle, each)) ? "equal" : "different";
