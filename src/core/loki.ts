@@ -3,10 +3,13 @@ import { Bug } from "./assert.ts";
 import { Fault } from "./fault.ts";
 import { wayHint, type RequesterFaults } from "./requester.ts";
 
-/** The URL below which `/loki/api/v1/` lies, however it was written: base paths with and without slash. It may be shown. */
+/**
+ * The URL below which `/loki/api/v1/` lies, however it was written: base paths with and without slash, and the address for pushes that
+ * other agents want. It may be shown.
+ */
 export function lokiBase(given: string): string {
   const url = new URL(given);
-  return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+  return `${url.origin}${url.pathname.replace(/(?:\/loki\/api\/v1(?:\/push)?)?\/*$/, "")}`;
 }
 
 /** The header that names the tenant. */

@@ -127,7 +127,8 @@ export const schema = v.pipe(
     v.partialCheck(
       [["labels"], ["labels_max"]],
       (input) => Object.keys(input.labels).length <= input.labels_max,
-      "must not be more than labels_max: Loki refuses streams with more",
+      ({ input: { labels: given, labels_max } }) =>
+        `must not be ${Object.keys(given).length}: a stream may have ${labels_max}, or what Loki's max_label_names_per_series says; then set labels_max to it`,
     ),
     ["labels"],
   ),

@@ -68,7 +68,7 @@ describe("configuration of the loki sink", () => {
     [
       "too many labels",
       { labels: Object.fromEntries(Array.from({ length: 16 }, (_, at) => [`l${at}`, "x"])) },
-      "labels: must not be more than labels_max",
+      "labels: must not be 16: a stream may have 15",
     ],
     ["several tenants", { tenant: "a|b" }, "tenant: must be the name of one tenant"],
     ["a codec, which is not for choice here", { codec: "gzip" }, "codec: Invalid key"],
