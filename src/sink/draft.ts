@@ -5,14 +5,14 @@
  * are capped. Closed drafts are handed out in the order of closing; whoever takes them must plan them.
  */
 import { frameBytes } from "../core/limits.ts";
-import type { Codec, Range } from "../core/contract.ts";
+import type { Codec } from "../core/contract.ts";
 import type { Share } from "./assign.ts";
 import type { Encoder } from "./encode.ts";
-import { pushRange } from "./ranges.ts";
+import { GrowingRanges } from "./ranges.ts";
 
 export interface Draft {
   readonly partition: string;
-  readonly ranges: Range[];
+  readonly ranges: GrowingRanges;
   records: number;
   /** Spool frames it takes from, and their NDJSON bytes. */
   frames: number;
@@ -42,13 +42,13 @@ const draftsMax = 16_384;
 
 /**
  * NDJSON of all drafts that take a part of their frames. They share frames, so they are closed together: each frame is then decoded
- * twice or so for all of them (seal.ts), and not once for each. It bounds what the objects of a thousand partitions hold: 512 KiB.
- * Half of it would make twice as many, and they are the largest part of the cost; twice of it, more ranges than fit.
+ * twice or so for all of them (seal.ts), and not once for each. It bounds what the objects of a thousand partitions hold: 1 MiB.
+ * Half of it would make twice as many, and each costs a millisecond; twice of it, more ranges than fit.
  */
-const partialBytesMax = 512 * 1024 * 1024;
+const partialBytesMax = 1024 * 1024 * 1024;
 
-/** 64 bytes a range in memory: 18 MiB for all drafts, 1.2 MiB for one. Only mixed frames make more than a few. */
-const rangesMax = 280_000;
+/** 16 bytes a range in memory: 9 MiB for all drafts, 1.2 MiB for one once it is planned. Only mixed frames make more than a few. */
+const rangesMax = 560_000;
 const rangesMaxEach = 20_000;
 
 /** Mean NDJSON bytes a frame below which copying costs ratio: many readers and listings of a quiet host pay for it. */
@@ -78,7 +78,7 @@ export class Drafts {
       if (this.#open.size >= draftsMax) closed.push(...this.closeFirst());
       draft = {
         partition: share.partition,
-        ranges: [],
+        ranges: new GrowingRanges(),
         records: 0,
         frames: 0,
         rawBytes: 0,
@@ -92,7 +92,7 @@ export class Drafts {
       this.#open.set(share.partition, draft);
     }
     const before = draft.ranges.length;
-    for (const [first, last] of share.ranges) pushRange(draft.ranges, first, last);
+    for (const [first, last] of share.ranges) draft.ranges.push(first, last);
     this.#ranges += draft.ranges.length - before;
     [draft.recodedFrames, draft.recodedFill] = recoded(draft, share);
     draft.records += share.records;
@@ -168,7 +168,7 @@ export class Drafts {
 
   /** The oldest sequence in an open one; Infinity when there is none. */
   low(): number {
-    for (const draft of this.#open.values()) return draft.ranges[0]?.[0] ?? Infinity; // in the order of opening
+    for (const draft of this.#open.values()) return draft.ranges.first(); // in the order of opening
     return Infinity;
   }
 

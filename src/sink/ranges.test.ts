@@ -1,8 +1,8 @@
 /** Ranges, against sets of numbers. */
 import { expect, test } from "bun:test";
-import { assert, nat, property, uniqueArray } from "fast-check";
+import { array, assert, nat, property, uniqueArray } from "fast-check";
 import type { Range } from "../core/contract.ts";
-import { countOf, packRanges, pushRange, subtract, union, unpackRanges, within } from "./ranges.ts";
+import { countOf, GrowingRanges, packRanges, pushRange, subtract, union, unpackRanges, within } from "./ranges.ts";
 
 const numbers = uniqueArray(nat(60)).map((found) => found.sort((a, b) => a - b));
 
@@ -39,4 +39,24 @@ test("what is no packed range is refused", () => {
       [11, 11],
     ]),
   ).toEqual([5, 5, 1, 1]);
+});
+
+test("ranges that grow are those pushed one by one, in less memory", () => {
+  assert(
+    property(array(nat(3)), (gaps) => {
+      const grown = new GrowingRanges();
+      const pushed: Range[] = [];
+      let at = 0;
+      for (const gap of gaps) {
+        at += gap;
+        grown.push(at, at + 1);
+        pushRange(pushed, at, at + 1);
+        at += 2;
+      }
+      expect(grown.toRanges()).toEqual(pushed);
+      expect([grown.length, grown.first()]).toEqual([pushed.length, pushed[0]?.[0] ?? Infinity]);
+      grown.set(pushed.slice(1));
+      expect(grown.toRanges()).toEqual(pushed.slice(1));
+    }),
+  );
 });

@@ -20,10 +20,10 @@ import type { Measured, PlannerOptions } from "./plan.ts";
 import { countOf, subtract } from "./ranges.ts";
 import { passOf, recoder, splitBodies, type SplitBody } from "./split.ts";
 
-/** NDJSON that the drafts of one pass gather: what may wait in memory for its frame to fill. Drafts of 512 KiB hold twice as much. */
+/** NDJSON that the drafts of one pass gather: what may wait in memory for its frame to fill. Drafts of 1 MiB hold four times as much. */
 const splitBytesMax = 32 * 1024 * 1024;
-/** What of their bodies is kept until they are sent. */
-const keptBytesMax = 16 * 1024 * 1024;
+/** What of their bodies is kept until they are sent: all of them, where they compress five times and more. */
+const keptBytesMax = 26 * 1024 * 1024;
 /** A batch up to this is kept from its plan to its delivery, eight of them at most: a frame that goes to HTTP is then read once, not twice. */
 const keptWholeBytesMax = 512 * 1024;
 
@@ -64,7 +64,7 @@ export class Sealer {
   #push(drafts: readonly Draft[]): void {
     const together = drafts.some((draft) => !draft.whole);
     this.#closed.push(...(together ? drafts.toSorted((a, b) => (a.partition < b.partition ? -1 : Number(a.partition > b.partition))) : drafts));
-    this.#lows = this.#closed.map((draft) => draft.ranges[0]?.[0] ?? Infinity);
+    this.#lows = this.#closed.map((draft) => draft.ranges.first());
     for (let i = this.#lows.length - 2; i >= 0; i--) this.#lows[i] = Math.min(this.#lows[i] ?? Infinity, this.#lows[i + 1] ?? Infinity);
   }
 
@@ -111,7 +111,8 @@ export class Sealer {
     return true;
   }
 
-  #splitMeasured({ ranges, minMs, partition: lane }: Draft, body: SplitBody): Measured {
+  #splitMeasured({ minMs, partition: lane, ...draft }: Draft, body: SplitBody): Measured {
+    const ranges = draft.ranges.toRanges();
     return { ranges, codec: this.#options.delivery.codec, encoder: recoder, lane, records: countOf(ranges), minMs, ...body };
   }
 
@@ -129,7 +130,8 @@ export class Sealer {
     const options = { reader, compress: doors.compress, keepBytesMax: keptBytesMax };
     for (;;) {
       try {
-        const bodies = await splitBodies(pass, delivery.codec, options);
+        const batches = pass.map(({ ranges, rawBytes }) => ({ ranges: ranges.toRanges(), rawBytes }));
+        const bodies = await splitBodies(batches, delivery.codec, options);
         for (const [i, body] of bodies.entries()) this.#split.set(pass[i] as Draft, body);
         return true;
       } catch (cause) {
@@ -143,18 +145,19 @@ export class Sealer {
 
   /** Takes what is gone out of a closed draft. */
   #without(draft: Draft, gone: RecordsGone): void {
-    const left = subtract(draft.ranges, gone.ranges);
-    const lost = countOf(draft.ranges) - countOf(left);
+    const ranges = draft.ranges.toRanges();
+    const left = subtract(ranges, gone.ranges);
+    const lost = countOf(ranges) - countOf(left);
     if (lost === 0) return;
     this.#options.lost(lost, gone.dropped);
-    draft.ranges.splice(0, draft.ranges.length, ...left);
+    draft.ranges.set(left);
   }
 
   /** Undefined when nothing is left of the draft, or at `kill`. */
   async #measure(draft: Draft, lane: string, signals: Signals): Promise<Measured | undefined> {
     const { delivery, reader, doors, lost, onFault } = this.#options;
     let encoder = this.#drafts.encoderOf(draft);
-    let ranges: readonly Range[] = draft.ranges;
+    let ranges: readonly Range[] = draft.ranges.toRanges();
     for (let attempt = 0; ranges.length > 0 && !signals.kill.aborted;) {
       try {
         const plan: BodyPlan = { ranges, codec: delivery.codec, encoder };
