@@ -31,7 +31,9 @@ const entries = v.strictObject({
   include: v.pipe(
     v.array(text(), "must be a list of paths or globs"),
     v.minLength(1, "must name at least one path or glob"),
-    v.description("Paths or globs: *, ?, [a-z], {a,b}, and ** for any depth. A name that begins with a dot is matched only by a pattern that does."),
+    v.description(
+      "Paths or globs: *, ?, [a-z], {a,b}, and ** for any depth. A name that begins with a dot is matched only by a pattern that does. What gzip or zstd made of a rotated file (`.gz`, `.zst`) is recognised: only what nobody has read of it is read.",
+    ),
   ),
   exclude: v.optional(
     v.pipe(
