@@ -107,6 +107,7 @@ class FileSource implements Source {
           this.#takeHints(catalog);
           const due = await poll(catalog, reader, this.#config, this.#now, (tracked) => this.#turns.enqueue(tracked));
           this.#deleted.look(catalog, this.#now);
+          this.#turns.settled(); // a file that was given up has let its descriptor go
           this.#nextPoll = Math.max(due, this.#now + tickMs);
         }
         const turned = await this.#turn(catalog, reader, signals);
