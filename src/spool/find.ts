@@ -10,7 +10,7 @@ import { segmentNumber, type Layout } from "./layout.ts";
 import { futureFormat } from "./positions.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { scan } from "./scan.ts";
-import { headOf, isRowOf, readTable, tableSegmentsMin, type Row } from "./table.ts";
+import { headOf, isRowOf, readTable, type Row } from "./table.ts";
 
 export interface FoundSegment {
   readonly number: number;
@@ -32,9 +32,14 @@ interface Look {
 const looksAtOnce = 16;
 
 /** The segments in the folder, oldest first, and every number that is taken. What is none of ours is told and left alone. */
-export async function findSegments(doors: Doors, layout: Layout, quarantine: Quarantine): Promise<{ found: FoundSegment[]; numbers: number[] }> {
+export async function findSegments(
+  doors: Doors,
+  layout: Layout,
+  quarantine: Quarantine,
+  tableMin: number,
+): Promise<{ found: FoundSegment[]; numbers: number[] }> {
   const names = (await doors.disk.list(layout.segments)).toSorted();
-  const looks = await trustedRows(doors, layout, names);
+  const looks = await trustedRows(doors, layout, names, tableMin);
   const unknown = names.filter((name) => !looks.has(name));
   for (let at = 0; at < unknown.length; at += looksAtOnce) {
     const some = await Promise.all(unknown.slice(at, at + looksAtOnce).map(async (name) => [name, await lookAt(doors, layout, name)] as const));
@@ -76,9 +81,9 @@ async function lookAt({ disk }: Doors, layout: Layout, name: string): Promise<Lo
 }
 
 /** By name, the segments whose files need not be opened, since the table knows them and the one before. */
-async function trustedRows(doors: Doors, layout: Layout, names: readonly string[]): Promise<Map<string, Look>> {
+async function trustedRows(doors: Doors, layout: Layout, names: readonly string[], tableMin: number): Promise<Map<string, Look>> {
   const trusted = new Map<string, Look>();
-  if (names.length < tableSegmentsMin) return trusted;
+  if (names.length < tableMin) return trusted;
   const rows = await readTable(doors.disk, layout.table);
   const rowOf = (name: string | undefined): Row | undefined => rows.get(name === undefined ? -1 : (segmentNumber(name) ?? -1));
   const newestAt = names.findLastIndex((name) => rowOf(name) !== undefined);

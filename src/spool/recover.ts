@@ -58,9 +58,9 @@ export interface Recovered {
 }
 
 /** Reads what is there and cuts the torn end. Throws Fault `spool_future_format` (never) before anything was changed, or the disk's error. */
-export async function recover(doors: Doors, layout: Layout, quarantine: Quarantine): Promise<Recovered> {
+export async function recover(doors: Doors, layout: Layout, quarantine: Quarantine, tableMin: number): Promise<Recovered> {
   const { newest, damaged } = await readCheckpoints(doors.disk, layout.positions);
-  const { found, numbers } = await findSegments(doors, layout, quarantine);
+  const { found, numbers } = await findSegments(doors, layout, quarantine, tableMin);
   const notes: Recovered["notes"] = [];
   if (damaged.length > 0) {
     // One is what a power cut during its write leaves. Both never are.

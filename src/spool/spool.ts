@@ -28,6 +28,7 @@ import { Fault, isNoSpace } from "../core/fault.ts";
 import { groupBytes } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Meter } from "../core/meter.ts";
+import { bounds, type Bounds } from "./bounds.ts";
 import { FrameBuffers } from "./buffers.ts";
 import { Committer } from "./commit.ts";
 import { segmentBytesOf, type SpoolConfig } from "./config.ts";
@@ -40,13 +41,12 @@ import { settleCheckpoint, writeCheckpoint, type Positions } from "./positions.t
 import type { Quarantine } from "./quarantine.ts";
 import { Reader } from "./reader.ts";
 import { Reserve } from "./reserve.ts";
-import { tableSegmentsMin, writeTable } from "./table.ts";
+import { writeTable } from "./table.ts";
 import { Drops, sourcesOf, type Amount } from "./drops.ts";
 import { Retain } from "./retain.ts";
 import { Segments, type Segment } from "./segments.ts";
 import { Space } from "./space.ts";
 import { report, start, unusable, type Started } from "./start.ts";
-import type { Endurance } from "./unreadable.ts";
 import { SegmentWriter } from "./writer.ts";
 
 /** How often `retain` is looked at: minutes do not matter to who keeps hours, a short one is for trying out. */
@@ -91,8 +91,7 @@ export interface SpoolOptions {
   readonly holds?: ReadonlyMap<string, number>;
   readonly kill: AbortSignal;
   readonly takeLock?: TakeLock;
-  /** When a place that cannot be read is given up; a test is in a hurry. */
-  readonly endurance?: Endurance;
+  readonly bounds?: Bounds;
 }
 
 /**
@@ -196,7 +195,7 @@ class OpenSpool implements Spool {
         claim: (sink, sequence) => this.#claim(sink, sequence),
         makeRoom: () => space.giveReserve(),
       },
-      options.endurance,
+      options.bounds?.endurance,
     );
     void space.begin(AbortSignal.any([this.#over.signal, options.kill]));
     if (config.retain > 0) void this.#expire();
@@ -331,7 +330,7 @@ class OpenSpool implements Spool {
   async #remember(): Promise<void> {
     const segments = this.#segments.all();
     const newest = segments.at(-1)?.number ?? 0;
-    if (segments.length < tableSegmentsMin || newest - this.#remembered < segments.length / 16) return;
+    if (segments.length < (this.#options.bounds ?? bounds).tableSegmentsMin || newest - this.#remembered < segments.length / 16) return;
     this.#remembered = newest;
     await writeTable(this.#options.doors.disk, this.layout.table, this.reader.id, segments);
   }

@@ -10,6 +10,7 @@ import type { Doors } from "../core/doors.ts";
 import { errnoOf, Fault, isNoSpace } from "../core/fault.ts";
 import { makeDurable } from "../core/folder.ts";
 import type { Log } from "../core/log.ts";
+import { bounds, type Bounds } from "./bounds.ts";
 import { openIdentity, readIdentity, type Identity } from "./identity.ts";
 import { layoutOf, type Layout } from "./layout.ts";
 import type { TakeLock } from "./lock.ts";
@@ -26,6 +27,7 @@ export interface StartOptions {
   readonly machineId: string;
   readonly kill: AbortSignal;
   readonly takeLock: TakeLock;
+  readonly bounds?: Bounds;
 }
 
 export interface Started {
@@ -53,7 +55,7 @@ export async function start(options: StartOptions): Promise<Started> {
     const patient = patientDisk(disk, clock);
     const found = await readIdentity(patient, layout.identity);
     await quarantine.open();
-    const recovered = await recover({ ...doors, disk: patient }, layout, quarantine);
+    const recovered = await recover({ ...doors, disk: patient }, layout, quarantine, (options.bounds ?? bounds).tableSegmentsMin);
     if (found === "damaged") await quarantine.keepWhole(layout.identity, identityDamage(layout.identity));
     const stored = found === "damaged" ? undefined : found;
     // On a disk that is full to the last byte: what was kept for this.

@@ -12,6 +12,7 @@ import { systemDoors, type Doors } from "../../src/core/doors.ts";
 import { Fault } from "../../src/core/fault.ts";
 import { silent } from "../../src/core/log.ts";
 import { createMeter } from "../../src/core/meter.ts";
+import { bounds } from "../../src/spool/bounds.ts";
 import { spoolSchema } from "../../src/spool/config.ts";
 import { readRecords, verifySpool } from "../../src/spool/inspect.ts";
 import { openSpool, type Spool } from "../../src/spool/spool.ts";
@@ -43,7 +44,7 @@ export async function openIn(dir: string, machineId = "m1", doors: Doors = syste
     machineId,
     sinks: ["lake"],
     kill: new AbortController().signal,
-    ...(endurance === undefined ? {} : { endurance }),
+    ...(endurance === undefined ? {} : { bounds: { ...bounds, endurance } }),
   });
   return { spool, board, [Symbol.asyncDispose]: () => spool.close() };
 }

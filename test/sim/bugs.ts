@@ -71,7 +71,12 @@ export const plantedBugs: readonly PlantedBug[] = [
     by: "        previousDelta: {},",
   },
   { name: "a segment whose first sync failed is left behind", file: writer, replace: "this.#litter.push(file.path);", by: "" },
-  { name: "the torn tail is cut one byte too far", file: recover, replace: "    await file.truncate(at);", by: "    await file.truncate(at - 1);" },
+  {
+    name: "the torn tail is cut one byte too far",
+    file: recover,
+    replace: "    }\n    await file.truncate(at);",
+    by: "    }\n    await file.truncate(at - 1);",
+  },
   {
     name: "a torn group is kept",
     file: recover,
@@ -93,8 +98,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: "a start does not sync the name of the newest segment",
     file: recover,
-    replace: "    await this.#doors.disk.syncDirectory(this.#layout.segments);\n    // The next start is to know",
-    by: "    // The next start is to know",
+    replace: "    await this.#doors.disk.syncDirectory(this.#layout.segments);\n    this.sealBytes =",
+    by: "    this.sealBytes =",
   },
   {
     name: "sequences go on from the segments alone",
@@ -151,8 +156,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: "a batch is sent before its plan is durable",
     file: deliver,
-    replace: `      await this.#journal.append({ kind: "planned", ...plan });`,
-    by: `      void this.#journal.append({ kind: "planned", ...plan });`,
+    replace: "      await this.#receipts.append(...plans.map(",
+    by: "      void this.#receipts.append(...plans.map(",
   },
   {
     name: "a journal entry is not synced",
@@ -163,8 +168,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: "the folder of a delivered file is not synced",
     file: "src/sink/directory/sink.ts",
-    replace: "          await this.#disk.remove(temporary);\n          await this.#disk.syncDirectory(folder);\n",
-    by: "          await this.#disk.remove(temporary);\n",
+    replace: "      if (published) {\n        await this.#disk.syncDirectory(folder);\n",
+    by: "      if (published) {\n",
   },
   {
     name: "a receiver commits the number of a batch without its records",
@@ -205,5 +210,60 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: "src/sink/claim.ts",
     replace: "  await settle(doors, path);\n",
     by: "",
+  },
+  {
+    name: "the seal does not repeat the positions of its group",
+    file: writer,
+    replace: "group: this.tail.nextGroup - 1, delta: this.tail.lastDelta });",
+    by: "group: this.tail.nextGroup - 1, delta: {} });",
+  },
+  {
+    name: "the rest of a batch is planned anew without asking whether it arrived whole",
+    file: deliver,
+    replace: "await hasArrived(this.#sink, batch, signals.kill);",
+    by: "false as boolean | Fault;",
+  },
+  {
+    name: "what was given up for room is not in the checkpoint",
+    file: "src/spool/spool.ts",
+    replace: "const covered = { group: nextGroup - 1, droppedTo: this.#drops.to };",
+    by: "const covered = { group: nextGroup - 1, droppedTo: 0 };",
+  },
+  {
+    name: "a sink that is not required takes the required ones with it",
+    file: "src/spool/retain.ts",
+    replace: "lowest = Math.min(lowest, holdBytes === undefined ? sequence : optional(sequence, holdBytes));",
+    by: "lowest = Math.min(lowest, optional(sequence, holdBytes ?? Infinity));",
+  },
+  {
+    name: "a full spool gives up its oldest though it is to block",
+    file: "src/spool/space.ts",
+    replace: "(dropOldest && (await retain.drop",
+    by: "((dropOldest || this.paused !== null) && (await retain.drop",
+  },
+  {
+    name: "the table of segments is believed whatever their heads say",
+    file: "src/spool/find.ts",
+    replace: " || !isRowOf(newest, head)) return trusted;",
+    by: ") return trusted;",
+  },
+  { name: "a damaged line ends the journal", file: "src/sink/journal.ts", replace: "      } else bad++;", by: "      } else break;" },
+  {
+    name: "a delivery says in its plan alone what it delivered",
+    file: "src/sink/ledger.ts",
+    replace: "        this.#forget(entry.id);\n        this.#pass(entry.low, entry.ranges);",
+    by: "        { const had = this.plans.get(entry.id)?.ranges ?? []; this.#forget(entry.id); this.#pass(entry.low, had); }",
+  },
+  {
+    name: "a place that cannot be read is tried for ever",
+    file: "src/spool/unreadable.ts",
+    replace: "    this.#given.add(place);\n    return true;",
+    by: "    return false;",
+  },
+  {
+    name: "a start on a full disk does not make room for its identity",
+    file: "src/spool/identity.ts",
+    replace: "  await makeRoom();\n",
+    by: `  if (text !== "") throw Object.assign(new Error("full"), { code: "ENOSPC" });\n`,
   },
 ];

@@ -28,6 +28,8 @@ export class SimDisk implements Disk {
   /** The process that uses it now. */
   life: Life;
   syncsFailed = 0;
+  /** Bytes that cannot be read any more. */
+  readonly unreadable: { readonly path: string; readonly at: number }[] = [];
   /** Paths with writes that no sync has covered yet. */
   readonly unsynced = new Set<string>();
   #names = new Map<string, Node>();

@@ -15,6 +15,7 @@ export interface Medium {
   grown(bytes: number): void;
   dropPending(node: Node): void;
   readonly unsynced: Set<string>;
+  readonly unreadable: readonly { readonly path: string; readonly at: number }[];
 }
 
 export class SimFile implements DiskFile {
@@ -38,6 +39,8 @@ export class SimFile implements DiskFile {
     return this.#later(`read ${position}+${into.byteLength}`, () => {
       const { random, faults } = this.#disk;
       if (this.#disk.strikes("readFails")) throw failed("EIO", this.path);
+      const { unreadable } = this.#disk;
+      if (unreadable.some(({ path, at }) => path === this.path && at >= position && at < position + into.byteLength)) throw failed("EIO", this.path);
       const wanted = Math.max(0, Math.min(into.byteLength, this.#node.bytes.length - position));
       const count = wanted > 1 && random.chance(faults.shortReads) ? 1 + random.below(wanted - 1) : wanted;
       into.set(this.#node.bytes.view().subarray(position, position + count));

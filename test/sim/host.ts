@@ -98,7 +98,13 @@ export class Host {
     const parsed = v.parse(spoolSchema, { dir: spoolDir, commit_interval: `${scenario.intervalMs}ms` });
     const spool = await openSpool({
       // Smaller than the schema allows: what a segment and a full spool are for must happen within a thousand records.
-      config: { ...parsed, max_bytes: scenario.maxBytes, segment_bytes: scenario.segmentBytes, min_free_bytes: scenario.minFreeBytes },
+      config: {
+        ...parsed,
+        max_bytes: scenario.maxBytes,
+        segment_bytes: scenario.segmentBytes,
+        min_free_bytes: scenario.minFreeBytes,
+        when_full: scenario.policy === "drop" ? "drop_oldest" : "block",
+      },
       doors,
       board: this.board,
       log: silent,
@@ -106,6 +112,9 @@ export class Host {
       writer: "0.0.0-sim",
       machineId,
       sinks: [...sinks.map(({ name }) => name), ...left],
+      holds: new Map([...scenario.holds].filter(([name]) => sinks.some((sink) => sink.name === name))),
+      // Half an hour of tries is most of a million steps.
+      bounds: { endurance: { triesMin: 10, afterMs: 2000 }, tableSegmentsMin: scenario.tableSegmentsMin },
       kill: this.#kill.signal,
       takeLock: () => ({ [Symbol.dispose]: () => {} }),
     });

@@ -144,6 +144,8 @@ export class Machine {
   /** Compares what a start found with what had been promised before. */
   checkStart(): void {
     const { host } = this;
+    if (host?.spool !== undefined && this.#options.world.steps % 32 === 0 && host.spool.status().bytes > this.#options.scenario.maxBytes)
+      this.#options.model.violate(`the spool takes ${host.spool.status().bytes} of ${this.#options.scenario.maxBytes} bytes`);
     if (host?.spool === undefined || this.#checked === host) return;
     this.#checked = host;
     const { model } = this.#options;
@@ -206,16 +208,18 @@ export class Machine {
     return [...readings, ...before].flatMap(({ origin, end }) => Array.from({ length: end }, (_, n) => keyOf(origin, n)));
   }
 
-  /** In the end everything is everywhere. Gives how many records are missing by rot. */
-  checkComplete(): number {
+  /** In the end everything is everywhere. Gives how many records are missing by rot, and how many were given up for room. */
+  checkComplete(): { lost: number; dropped: number } {
     const { model, scenario, sources, name } = this.#options;
-    let missing = 0;
+    const missing = { lost: 0, dropped: 0 };
     for (const sink of scenario.sinks) {
       const place = sink.name === "folder" ? `folder of ${name}` : sink.name;
       for (const origin of sources) {
         if (sink.from !== undefined && !sink.from.includes(origin.source)) continue;
         const first = this.since.get(sink.name)?.get(origin.source) ?? this.reached.get(origin.source)?.first ?? 0;
-        missing += model.complete(place, origin, first, origin.total);
+        const { lost, dropped } = model.complete(place, origin, first, origin.total);
+        missing.lost += lost;
+        missing.dropped += dropped;
       }
     }
     return missing;

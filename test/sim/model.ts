@@ -10,6 +10,8 @@ export class Model {
   violation: string | undefined;
   /** Records in frames that were hit at rest. */
   readonly mayMiss = new Set<string>();
+  /** Places whose sink may find that a full spool has given up its records. */
+  readonly mayDrop = new Set<string>();
   /** Records that two spools hold since a copy was made: each sends them. */
   readonly shared = new Set<string>();
   /** Places where repeats are no fault: their journal was lost, or two copies of one spool take turns at an ingest. */
@@ -57,14 +59,14 @@ export class Model {
     return this.#arrived.get(place)?.has(key) ?? false;
   }
 
-  /** Every record of `origin` from `first` up to `end - 1` has arrived at `place`, but for those that may be missing; gives how many were. */
-  complete(place: string, origin: Origin, first: number, end: number): number {
-    let missing = 0;
+  /** Every record of `origin` from `first` up to `end - 1` has arrived at `place`, but for those that may be missing; gives how many were, and why they may. */
+  complete(place: string, origin: Origin, first: number, end: number): { lost: number; dropped: number } {
+    const missing = { lost: 0, dropped: 0 };
     for (let n = first; n < end; n++) {
       const key = keyOf(origin, n);
       if (this.has(place, key)) continue;
-      missing++;
-      if (!this.mayMiss.has(key)) this.violate(`${place}: lost: ${key} (records ${first} to ${end - 1} are due)`);
+      missing[this.mayDrop.has(place) ? "dropped" : "lost"]++;
+      if (!this.mayMiss.has(key) && !this.mayDrop.has(place)) this.violate(`${place}: lost: ${key} (records ${first} to ${end - 1} are due)`);
     }
     return missing;
   }

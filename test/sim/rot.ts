@@ -17,11 +17,22 @@ interface Region {
   readonly end: number;
   /** Of a frame: the keys of its records. */
   readonly keys: readonly string[];
+  /** Of a frame: where its payload begins. */
+  readonly payloadAt: number | undefined;
 }
 
 /** Does it; returns where, or undefined when there was nothing fit for it. `hit` are the files that were hit before; `power`: the power was lost just now. */
-export function rot(disk: SimDisk, random: Seeded, model: Model, hit: Set<string>, power: boolean): string | undefined {
-  const kind = random.pick([/\/segments\//, /\/segments\//, /\/positions\.[ab]$/, /\/spool\.json$/]);
+export function rot(
+  disk: SimDisk,
+  random: Seeded,
+  model: Model,
+  hit: Set<string>,
+  power: boolean,
+  more: Seeded,
+  sectors: boolean,
+): string | undefined {
+  const drawn = random.pick([/\/segments\//, /\/segments\//, /\/positions\.[ab]$/, /\/spool\.json$/]);
+  const kind = more.chance(0.25) ? /\/sinks\/\w+\.journal$/ : drawn;
   const paths = disk.paths().filter((each) => each.startsWith(spoolDir) && kind.test(each));
   if (paths.length === 0) return undefined;
   // Mostly the newest: what was written since the last checkpoint is where recovery has to think.
@@ -33,6 +44,12 @@ export function rot(disk: SimDisk, random: Seeded, model: Model, hit: Set<string
   // On the medium: a seal that is not there yet may be gone before the next start comes to look.
   const bytes = disk.durableOf(path) ?? new Uint8Array();
   if (bytes.byteLength === 0) return undefined;
+  if (path.endsWith(".journal")) {
+    const at = placeInJournal(bytes, more);
+    if (at === undefined) return undefined;
+    disk.flip(path, at);
+    return `${path} at byte ${at}`;
+  }
   if (!path.includes("/segments/")) {
     const at = random.below(bytes.byteLength);
     disk.flip(path, at);
@@ -45,6 +62,10 @@ export function rot(disk: SimDisk, random: Seeded, model: Model, hit: Set<string
   const region = random.pick(regions.filter((each) => each.kind === kindHit));
   const at = region.at + random.below(region.end - region.at);
   for (const key of region.keys) model.mayMiss.add(key);
+  if (sectors && region.payloadAt !== undefined) {
+    disk.unreadable.push({ path, at: region.payloadAt });
+    return `${path} cannot be read at byte ${region.payloadAt}: ${region.keys[0]} to ${region.keys.at(-1)}`;
+  }
   disk.flip(path, at);
   return `${path} at byte ${at}, in a ${region.kind}${region.keys.length === 0 ? "" : ` of ${region.keys[0]} to ${region.keys.at(-1)}`}`;
 }
@@ -62,11 +83,38 @@ function regionsOf(bytes: Uint8Array): Region[] | undefined {
     if (end > bytes.byteLength) break;
     const keys = block.kind === "frame" ? keysOf(bytes.subarray(at + length, end)) : [];
     if (keys === undefined) return undefined;
-    regions.push({ kind: block.kind, at, end, keys });
+    regions.push({ kind: block.kind, at, end, keys, payloadAt: block.kind === "frame" ? at + length : undefined });
     if (block.kind === "seal") sealed = end;
     at = end;
   }
   return regions.filter((region) => region.end <= sealed);
+}
+
+/**
+ * A byte of a line that may rot: any that a whole one follows, since the last looks like a torn write. Not of a plan that is not delivered
+ * yet, nor of one that was cancelled: what stands there is known nowhere else, and it may arrive twice.
+ */
+function placeInJournal(bytes: Uint8Array, more: Seeded): number | undefined {
+  const lines = Buffer.from(bytes).toString("latin1").split("\n").slice(0, -2);
+  const entries = lines.map((line) => entryOf(line.slice(9)));
+  const delivered = new Set(entries.flatMap((entry) => (entry?.kind === "delivered" ? [entry.id] : [])));
+  const places: number[] = [];
+  let at = 0;
+  for (const [i, line] of lines.entries()) {
+    const entry = entries[i];
+    const alone = entry === undefined || entry.kind === "cancelled" || (entry.kind === "planned" && !delivered.has(entry.id));
+    if (!alone) places.push(at + more.below(line.length));
+    at += line.length + 1;
+  }
+  return places.length === 0 ? undefined : more.pick(places);
+}
+
+function entryOf(json: string): { readonly kind?: string; readonly id?: number } | undefined {
+  try {
+    return JSON.parse(json) as { kind?: string; id?: number };
+  } catch {
+    return undefined; // damaged already
+  }
 }
 
 function keysOf(payload: Uint8Array): string[] | undefined {

@@ -11,7 +11,7 @@ import { Machine } from "./machine.ts";
 import { Model } from "./model.ts";
 import { rot } from "./rot.ts";
 import { draw, type Scenario, type SinkPlan } from "./scenario.ts";
-import { World } from "./world.ts";
+import { Seeded, World } from "./world.ts";
 
 /** Steps after which a run that has not ended hangs. */
 const stepsMax = 150_000;
@@ -22,6 +22,8 @@ export interface Outcome {
   readonly seed: number;
   readonly steps: number;
   readonly crashes: number;
+  /** Faults that were met, by code. */
+  readonly counts: Readonly<Record<string, number>>;
   /** What went wrong, with the last events; undefined when all is well. */
   readonly failure: string | undefined;
 }
@@ -37,6 +39,8 @@ class Run {
   #lifeNumber = 0;
   /** A sink that is taken out of the next life. */
   #out: string | undefined;
+  /** Draws what came later than the rest; see scenario.ts. */
+  readonly #more: Seeded;
   /** Files that rotted. */
   readonly #hit = new Set<string>();
   /** Puts back the journal that was lost. */
@@ -44,7 +48,10 @@ class Run {
 
   constructor(seed: number) {
     this.world = new World(seed);
-    this.scenario = draw(this.world.random);
+    this.#more = new Seeded(seed ^ 0x707);
+    this.scenario = draw(this.world.random, new Seeded(seed ^ 0x5eed));
+    const { policy, sinks, holds } = this.scenario;
+    for (const { name } of sinks) if (policy === "drop" || holds.has(name)) this.model.mayDrop.add(name === "folder" ? "folder of h" : name);
     const arrived = (place: string, lines: readonly string[]): void => this.model.arrived(place, lines);
     this.#ingest = new Ingest(arrived);
     this.#store = new Store(arrived);
@@ -212,9 +219,10 @@ class Run {
   #rot(power: boolean): void {
     const { random } = this.world;
     for (const machine of this.#machines) {
-      const where = rot(machine.disk, random, this.model, this.#hit, power);
+      const where = rot(machine.disk, random, this.model, this.#hit, power, this.#more, this.scenario.sectors);
       if (where !== undefined) this.world.note(`rot: ${where}`);
       // The far side is asked what it has before what is left of a batch is sent; of what is still on its way then it cannot know.
+      if (where?.includes(".journal") === true) this.model.mayRepeat.add("ingest");
       if (this.model.mayMiss.size > 0 && this.world.flying() > 0) for (const place of ["ingest", "store"]) this.model.mayRepeat.add(place);
     }
   }
@@ -238,12 +246,21 @@ class Run {
     };
   }
 
+  counts(): Record<string, number> {
+    const all: Record<string, number> = {};
+    for (const { counts } of this.#machines) for (const [code, count] of Object.entries(counts)) all[code] = (all[code] ?? 0) + count;
+    return all;
+  }
+
   #checkEnd(): void {
     const { trouble } = this.scenario;
     for (const machine of this.#machines) {
-      const missing = machine.checkComplete();
+      const { lost, dropped } = machine.checkComplete();
       const counted = machine.counts["spool_records_lost"] ?? 0;
-      if (missing > counted) this.model.violate(`${missing} records are missing, ${counted} were counted as lost`);
+      const given = machine.counts["spool_records_dropped"] ?? 0;
+      if (lost > counted) this.model.violate(`${lost} records are missing, ${counted} were counted as lost`);
+      if (dropped > given) this.model.violate(`${dropped} records are missing, ${given} were counted as given up`);
+      if (this.scenario.policy === "block" && given > 0) this.model.violate(`${given} records were given up, and nobody asked for that`);
       if (trouble === "none" && counted > 0) this.model.violate(`${counted} records were counted as lost, and none is`);
     }
     this.#verdict();
@@ -258,16 +275,19 @@ export function simulate(seed: number): Outcome {
     run.run();
   } catch (cause) {
     const words = cause instanceof Error ? cause.message : String(cause);
-    const { trouble, lives, maxBytes, segmentBytes, sinks, detail } = run.scenario;
+    const { trouble, lives, maxBytes, segmentBytes, sinks, detail, policy, tableSegmentsMin, sectors } = run.scenario;
     const drawn = JSON.stringify({
       trouble,
       lives,
       maxBytes,
       segmentBytes,
       detail,
+      policy,
+      tableSegmentsMin,
+      sectors,
       sinks: sinks.map((sink) => `${sink.name} ${sink.codec} ${sink.partition}`),
     });
     failure = `${words}\n  ${drawn}\n${run.world.trace()}`;
   }
-  return { seed, steps: run.world.steps, crashes: run.crashes, failure };
+  return { seed, steps: run.world.steps, crashes: run.crashes, counts: run.counts(), failure };
 }

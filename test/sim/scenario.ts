@@ -3,6 +3,9 @@ import type { Codec } from "../../src/core/contract.ts";
 import type { Seeded } from "./random.ts";
 import type { Origin } from "./record.ts";
 
+/** What a full spool may give up: nothing; its oldest (`drop_oldest`); what only a sink still needs that is not required, beyond its bound or once it is full. */
+export type Policy = "block" | "drop" | "hold";
+
 /** `rot`: bytes change at rest. `fork`: the spool is copied and both go on. `journal`: a sink's journal is lost. */
 export type Trouble = "none" | "rot" | "fork" | "journal";
 
@@ -31,11 +34,19 @@ export interface Scenario {
   readonly diskBytes: number;
   readonly batchBytes: number;
   readonly intervalMs: number;
+  readonly policy: Policy;
+  /** With `hold`, the sinks that are not required, and the bytes each may hold. */
+  readonly holds: ReadonlyMap<string, number>;
+  /** From so many segments on there is a table of them. */
+  readonly tableSegmentsMin: number;
+  /** Rot comes as places that cannot be read any more. */
+  readonly sectors: boolean;
 }
 
 const KiB = 1024;
 
-export function draw(random: Seeded): Scenario {
+/** `more` draws what came later, so that a seed's story before it stays as it was. */
+export function draw(random: Seeded, more: Seeded): Scenario {
   const trouble = random.pick<Trouble>(["none", "none", "none", "none", "rot", "rot", "fork", "journal"]);
   const lives = 1 + random.below(6);
   const streams = random.chance(0.6) ? 1 : 1 + random.below(60);
@@ -55,6 +66,19 @@ export function draw(random: Seeded): Scenario {
     diskBytes: 12 * KiB * KiB,
     batchBytes: (4 + random.below(40)) * KiB,
     intervalMs: random.pick([5, 50, 50, 250]),
+    ...drawMore(more, trouble, segmentBytes),
+  };
+}
+
+function drawMore(more: Seeded, trouble: Trouble, segmentBytes: number): Pick<Scenario, "policy" | "holds" | "tableSegmentsMin" | "sectors"> {
+  const policy = trouble === "none" ? more.pick<Policy>(["block", "block", "block", "drop", "hold"]) : "block";
+  const held = (["folder", "ingest", "store"] as const).filter(() => more.chance(0.5));
+  const bound = (): number => (more.chance(0.5) ? Infinity : segmentBytes * (1 + more.below(6)));
+  return {
+    policy,
+    holds: new Map(policy === "hold" ? (held.length === 0 ? ["ingest"] : held).map((name) => [name, bound()]) : []),
+    tableSegmentsMin: more.chance(0.5) ? 2 + more.below(4) : 256,
+    sectors: more.chance(0.25),
   };
 }
 
