@@ -102,6 +102,7 @@ export class Scenario {
   }
 
   #note(ns: string, line: string, nowMs: number, atMs: number): void {
+    if (line === "the same") return; // not told from another of that time
     if (Math.abs(Number(BigInt(ns) / 1_000_000n) - nowMs) < 1000) this.onTime.set(`${timeOf(BigInt(ns))} ${line}`, atMs);
   }
 

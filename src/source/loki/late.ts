@@ -2,7 +2,8 @@
  * What comes later than `lateness`: minutes that were left behind, how many entries we hold of each, and what the server has more
  * of them than it had. Those are lost to us, and said, with the streams as far as they can be told.
  *
- * The counts are committed (`past`), so a restart misses none; how they divide into streams is in memory only, within a bound.
+ * The counts are committed (`past`), so a restart misses none. How they divide into streams is in memory, within a bound; a new start
+ * takes that from the server, for minutes of which nothing is missing.
  */
 import type { Json, PositionDelta } from "../../core/contract.ts";
 import { Fault } from "../../core/fault.ts";

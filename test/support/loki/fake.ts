@@ -229,7 +229,7 @@ export class FakeLoki {
     if (limit > this.limits.entries)
       return plain(400, `max entries limit per query exceeded, limit > max_entries_limit_per_query (${limit} > ${this.limits.entries})`);
     if (end < start) return plain(400, "end timestamp must not be before or equal to start time");
-    if (end - start > BigInt(this.limits.queryHours) * hourNs)
+    if (Number(end - start) > this.limits.queryHours * Number(hourNs))
       return plain(400, `the query time range exceeds the limit (query length: ${(end - start) / hourNs}h0m0s, limit: 30d1h)`);
     const flags = this.#flagged(headers);
     const forward = params.get("direction") === "forward";
