@@ -3,6 +3,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeConfig } from "../support/logferry.ts";
 import { runProcess } from "../support/process.ts";
+import type { Status } from "../../src/core/view.ts";
 import type { Counter } from "./counter.ts";
 import { Lake } from "./lake.ts";
 
@@ -12,6 +13,8 @@ export interface Collector {
   readonly command: readonly string[];
   /** What has arrived is in the counter afterwards. */
   look(): Promise<void>;
+  /** It knows of something that it has not read or delivered yet, or cannot be asked; without it nobody knows. */
+  behind?(): Promise<boolean>;
   /** What is wrong after the end, besides lines: empty when nothing is. */
   damage(): Promise<string[]>;
   close(): Promise<void>;
@@ -21,7 +24,6 @@ export interface Setup {
   /** A folder of its own. */
   readonly dir: string;
   readonly include: readonly string[];
-  readonly exclude: readonly string[];
   readonly counter: Counter;
   /** How often globs are looked at; a name a collector has no such setting for does without. */
   readonly discover: string;
@@ -31,11 +33,11 @@ const lakeKeptMs = 60_000;
 
 /** logferry with its defaults, delivering into a folder. */
 export async function logferryCollector(executable: string, setup: Setup): Promise<Collector> {
-  const { dir, include, exclude, counter, discover } = setup;
+  const { dir, include, counter, discover } = setup;
   const lake = join(dir, "lake");
   await mkdir(lake, { recursive: true });
   const config = await writeConfig(dir, {
-    sources: { app: { type: "file", include, exclude, discover_interval: discover } },
+    sources: { app: { type: "file", include, discover_interval: discover } },
     sinks: { lake: { type: "directory", dir: lake, batch: { age_max: "1s" } } },
   });
   const reader = new Lake(lake, counter, lakeKeptMs);
@@ -44,6 +46,7 @@ export async function logferryCollector(executable: string, setup: Setup): Promi
     name: "logferry",
     command: [executable, "run", "--config", config],
     look: () => reader.look(),
+    behind: () => behind(join(dir, "control.sock")),
     async damage() {
       const kept = (await readdir(join(spool, "quarantine")).catch(() => [])).map((name) => `${name} in quarantine`);
       const { code, stdout } = await runProcess([executable, "spool", "verify", "--dir", spool]);
@@ -51,4 +54,13 @@ export async function logferryCollector(executable: string, setup: Setup): Promi
     },
     close: () => Promise.resolve(),
   };
+}
+
+async function behind(socket: string): Promise<boolean> {
+  try {
+    const { sources, sinks } = (await (await fetch("http://localhost/status", { unix: socket })).json()) as Status;
+    return Object.values(sources).some(({ lag_bytes }) => lag_bytes > 0) || Object.values(sinks).some(({ lag_records }) => lag_records > 0);
+  } catch {
+    return true;
+  }
 }

@@ -29,6 +29,8 @@ export interface RotateOptions {
   /** How long rotated files stay. */
   readonly keepSeconds: number;
   readonly discover: string;
+  /** Which names the globs have, see `globs` in style.ts; all without it. */
+  readonly names?: "all" | "plain" | "live";
   /** Quiet for so long at the end: nothing more comes. */
   readonly quietSeconds: number;
   readonly onProgress?: (words: string) => void;
@@ -62,6 +64,10 @@ export interface RotateResult {
 }
 
 const lookMs = 250;
+/** What is behind at the end is waited for this long at most. */
+const behindMsMax = 600_000;
+/** Before one that ended by itself is started again. */
+const restartMs = 1000;
 /** What has been taken away is waited for this long before a kill; afterwards it counts as it comes. */
 const drainMsMax = 20_000;
 
@@ -178,7 +184,12 @@ class Run {
     const logs = join(options.dir, "logs");
     await mkdir(logs, { recursive: true });
     const counter = new Counter();
-    const collector = await options.collector({ dir: options.dir, ...globs(logs), counter, discover: options.discover });
+    const collector = await options.collector({
+      dir: options.dir,
+      include: globs(logs, options.names ?? "all"),
+      counter,
+      discover: options.discover,
+    });
     return new Run(options, counter, collector, logs);
   }
 
@@ -187,7 +198,7 @@ class Run {
     const { seconds, killSeconds } = this.#options;
     this.#lives.start();
     await this.#follows({});
-    for (let next = killSeconds; next < seconds && this.#alive(); next += killSeconds) {
+    for (let next = killSeconds; next < seconds; next += killSeconds) {
       while ((performance.now() - began) / 1000 < next) await this.#tick();
       await this.#kill();
       this.#options.onProgress?.(`${Math.round((performance.now() - began) / 1000)} s, ${this.#kills} kills, ${this.#counter.lines} lines arrived`);
@@ -196,7 +207,6 @@ class Run {
     const written = await this.#writer.ask({ end: true });
     const wall = (performance.now() - began) / 1000;
     const drainSeconds = await this.#drain(written);
-    this.#alive();
     const code = await this.#lives.stop("SIGTERM");
     if (code !== 0) this.#broken.push(`ended with ${code}: ${await this.#said()}`);
     await this.#collector.look();
@@ -216,7 +226,6 @@ class Run {
     const began = performance.now();
     const arrived = (): boolean => Object.entries(gone).every(([name, lines]) => this.#counter.reached(name, lines));
     while (!arrived() && performance.now() - began < drainMsMax) await this.#tick();
-    if (!this.#alive()) return;
     await this.#lives.stop("SIGKILL");
     this.#kills++;
     const { lines } = await this.#writer.ask({ hold: true });
@@ -235,26 +244,31 @@ class Run {
 
   async #tick(): Promise<void> {
     await Bun.sleep(lookMs);
-    this.#lives.look();
-    await this.#collector.look();
+    await this.#look();
     this.#writer.tell({ seen: this.#counter.highest() });
   }
 
-  /** False, and noted once, when it ended by itself. */
-  #alive(): boolean {
+  /** What has arrived is counted; one that ended by itself is started again, as a supervisor would. */
+  async #look(): Promise<void> {
+    this.#lives.look();
+    await this.#collector.look();
     const code = this.#lives.ended;
-    if (code !== undefined) this.#broken.push(`ended by itself with ${code}`);
-    return code === undefined;
+    if (code === undefined) return;
+    this.#broken.push(`ended by itself with ${code}: ${(await this.#said()).trimEnd().split("\n").at(-1)}`);
+    await Bun.sleep(restartMs);
+    await this.#lives.stop("SIGKILL");
+    this.#lives.start();
   }
 
   /** Until all has arrived, or nothing more comes. Returns the seconds it took until the last line. */
   async #drain({ lines }: Written): Promise<number> {
     const began = performance.now();
     let [last, at] = [this.#counter.lines, began];
-    while (performance.now() - at < this.#options.quietSeconds * 1000) {
+    // One that says itself that it is behind is waited for: a disk that others keep busy may hold a sync for a minute.
+    const behind = async (): Promise<boolean> => performance.now() - began < behindMsMax && (await this.#collector.behind?.()) === true;
+    while (performance.now() - at < this.#options.quietSeconds * 1000 || (await behind())) {
       await Bun.sleep(lookMs);
-      this.#lives.look();
-      await this.#collector.look();
+      await this.#look();
       if (this.#counter.lines !== last) [last, at] = [this.#counter.lines, performance.now()];
       // Even then a little longer: what comes twice may still come.
       const all = Object.entries(lines).every(([name, count]) => this.#counter.reached(name, count));
@@ -295,9 +309,10 @@ class Run {
 /** The one line, and whether all is well. */
 export function summary(name: string, result: RotateResult): { line: string; failed: boolean } {
   const { seconds, lines, bytes, kills, rotations, lost, repeated, foreign, broken } = result;
+  const ended = broken.filter((words) => words.startsWith("ended by itself")).length;
   const number = (count: number): string => count.toLocaleString("en-US");
   const line =
-    `${name}: ${(seconds / 60).toFixed(1)} minutes, ${number(lines)} lines, ${number(bytes)} bytes, ${kills} kills, ${number(rotations)} rotations; ` +
+    `${name}: ${(seconds / 60).toFixed(1)} minutes, ${number(lines)} lines, ${number(bytes)} bytes, ${kills} kills, ${number(rotations)} rotations; ${ended > 0 ? `ended by itself ${ended} times, ` : ""}` +
     `${number(lost)} lost, ${number(repeated)} repeated${foreign > 0 ? `, ${number(foreign)} foreign` : ""}; ` +
     `${((100 * result.cpuSeconds) / seconds).toFixed(1)} % of a core, ${(result.rssPeakBytes / 1e6).toFixed(0)} MB at most`;
   return { line, failed: lost + repeated + foreign + broken.length > 0 };

@@ -28,9 +28,9 @@ const padding = "GET /index.html HTTP/1.1 200 512 some words to make a line as l
 
 export interface Style {
   readonly name: string;
-  /** Globs below the style's folder, and what of them is left out. */
+  /** Globs below the style's folder: all names that its lines ever have, and the one that is written to. */
   readonly include: readonly string[];
-  readonly exclude: readonly string[];
+  readonly live: string;
   /** Rotates only while the collector holds the file open. */
   readonly takes: boolean;
   /** Gives the log another file; `write` appends more lines to the old one meanwhile, as daemons do before they are told. */
@@ -121,7 +121,7 @@ export const styles: readonly Style[] = [
   {
     name: "rename",
     include: ["app.log*"],
-    exclude: [],
+    live: "app.log",
     takes: false,
     rotate(log, write) {
       log.shift(1);
@@ -133,7 +133,7 @@ export const styles: readonly Style[] = [
   {
     name: "gzip",
     include: ["app.log*"],
-    exclude: ["*.gz"],
+    live: "app.log",
     takes: false,
     rotate(log, write) {
       if (existsSync(`${log.path}.1`)) {
@@ -150,7 +150,7 @@ export const styles: readonly Style[] = [
   {
     name: "copytruncate",
     include: ["app.log*"],
-    exclude: [],
+    live: "app.log",
     takes: false,
     rotate(log) {
       log.shift(1);
@@ -161,7 +161,7 @@ export const styles: readonly Style[] = [
   {
     name: "move",
     include: ["app.log", "old/*"],
-    exclude: [],
+    live: "app.log",
     takes: false,
     rotate(log, write) {
       mkdirSync(join(log.dir, "old"), { recursive: true });
@@ -173,7 +173,7 @@ export const styles: readonly Style[] = [
   {
     name: "delete",
     include: ["app.log"],
-    exclude: [],
+    live: "app.log",
     takes: true,
     rotate(log, write) {
       unlinkSync(log.path);
@@ -184,7 +184,7 @@ export const styles: readonly Style[] = [
   {
     name: "link",
     include: ["current"],
-    exclude: [],
+    live: "current",
     takes: true,
     rotate(log, write) {
       const fd = dated(log);
@@ -195,10 +195,14 @@ export const styles: readonly Style[] = [
   },
 ];
 
-/** Globs of all styles below `root`, and what is left out. */
-export function globs(root: string): { include: string[]; exclude: string[] } {
-  return {
-    include: styles.flatMap(({ name, include }) => include.map((glob) => join(root, name, glob))),
-    exclude: [...new Set(styles.flatMap(({ exclude }) => exclude))],
+/**
+ * Globs of all styles below `root`. `plain`: compressed names are left out, for who takes their bytes for lines; `live`: the names alone that
+ * are written to.
+ */
+export function globs(root: string, names: "all" | "plain" | "live"): string[] {
+  const of = (style: Style): readonly string[] => {
+    if (names === "live") return [style.live];
+    return names === "plain" && style.name === "gzip" ? ["app.log", "app.log.1"] : style.include;
   };
+  return styles.flatMap((style) => of(style).map((glob) => join(root, style.name, glob)));
 }

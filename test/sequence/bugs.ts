@@ -93,7 +93,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: "half a line counts as one",
     file: reader,
-    replace: "const end = buffer.subarray(0, got).lastIndexOf(LF) + 1;",
+    replace: "const end = ends.last(buffer, got, base);",
     by: "const end = got;",
   },
   {

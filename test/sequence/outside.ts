@@ -10,6 +10,7 @@ import type { Disk, DiskFile, FileStat, OpenMode } from "../../src/core/disk.ts"
 import { systemDoors, type Doors } from "../../src/core/doors.ts";
 import { toError } from "../../src/core/fault.ts";
 import type { Seeded } from "../sim/random.ts";
+import { unpackAtOnce } from "./unpack.ts";
 import type { World } from "./world.ts";
 
 export interface OutsideOptions {
@@ -49,7 +50,7 @@ export class Outside {
         sleep: (ms, ...signals) => (this.#ended ? never : clock.sleep(ms, ...signals)),
       },
       random,
-      compress: { ...systemDoors.compress, zstd: (bytes, level) => Promise.resolve(Bun.zstdCompressSync(bytes, { level })) },
+      compress: { ...systemDoors.compress, zstd: (bytes, level) => Promise.resolve(Bun.zstdCompressSync(bytes, { level })), unpack: unpackAtOnce },
     };
   }
 

@@ -9,6 +9,7 @@
  */
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
+import { gzipSync } from "node:zlib";
 import type { OnEvent } from "../../src/core/disk.ts";
 import type { Seeded } from "../sim/random.ts";
 
@@ -19,10 +20,14 @@ export interface Line {
 
 export class Generation {
   readonly lines: Line[] = [];
-  /** What follows the last line end. */
   #rest = Buffer.alloc(0);
   /** What is written from now on may be lost too. */
   abandoned = false;
+
+  /** What follows the last line end: of a compressed file, which never grows, it may come as a partial line. */
+  get rest(): string {
+    return this.#rest.toString();
+  }
 
   take(bytes: Uint8Array): void {
     let all = Buffer.concat([this.#rest, bytes]);
@@ -49,6 +54,13 @@ export interface Node {
   unfinished: Uint8Array;
   /** The folder where a look last found it; a copy has none, since positions know files by their inodes. */
   home: string | undefined;
+}
+
+/** A compressed copy in the making. */
+export interface Pack {
+  readonly node: Node;
+  readonly copy: Node;
+  readonly rest: Uint8Array;
 }
 
 /** What the world asks of whoever reads it. */
@@ -191,9 +203,9 @@ export class World {
   }
 
   /** What it holds is gone, as with `> file`; unless `copy` took it along. */
-  truncate(node: Node, copied: boolean): void {
+  truncate(node: Node): void {
     if (node.fd === undefined) return;
-    if (!copied) this.giveUp(node.generation);
+    this.#unreachable(node);
     fs.ftruncateSync(node.fd, 0);
     node.generation = new Generation();
     this.generations.push(node.generation);
@@ -211,6 +223,28 @@ export class World {
     this.note(`copy ${node.path} to ${to}`);
     this.close(copy);
     return copy;
+  }
+
+  /** Begins a compressed copy beside it, which takes the generation along; of its bytes a part is there. */
+  pack(node: Node, packing: "gz" | "zst", named: boolean): Pack {
+    const raw = fs.readFileSync(node.path ?? "");
+    const bytes = packing === "gz" ? gzipSync(raw) : Bun.zstdCompressSync(raw);
+    const copy = this.create(`${node.path}.${packing}`, named, node.generation);
+    const written = this.random.below(bytes.byteLength + 1);
+    if (copy.fd !== undefined) fs.writeSync(copy.fd, bytes.subarray(0, written));
+    this.note(`pack ${node.path}: ${written} of ${bytes.byteLength} bytes`);
+    return { node, copy, rest: bytes.subarray(written) };
+  }
+
+  /** As gzip does: the rest, the times of the original, which is removed. */
+  packed({ node, copy, rest }: Pack): void {
+    if (copy.fd !== undefined) fs.writeSync(copy.fd, rest);
+    copy.modifiedMs = node.modifiedMs;
+    this.note(`packed ${copy.path}`);
+    this.#changed(copy);
+    this.close(copy);
+    this.remove(node);
+    this.release(node);
   }
 
   symlink(path: string, target: string): void {
@@ -238,16 +272,22 @@ export class World {
   name(node: Node, named: boolean): void {
     node.named = named;
     if (named && node.home !== undefined) node.home = dirname(node.path ?? "");
-    if (!named && !this.audience.holds(node) && !this.#known(node)) this.giveUp(node.generation);
+    if (!named && !this.audience.holds(node) && !this.#known(node)) this.#unreachable(node);
   }
 
   /** The reader is gone: what only it could still read is out of reach. */
   unread(): void {
-    for (const node of this.nodes) if (!node.named && !this.#known(node)) this.giveUp(node.generation);
+    for (const node of this.nodes) if (!node.named && !this.#known(node)) this.#unreachable(node);
+  }
+
+  /** Unless a copy that a look finds has it too. */
+  #unreachable(node: Node): void {
+    const { generation } = node;
+    if (![...this.nodes].some((other) => other !== node && other.named && other.generation === generation)) this.#giveUp(generation);
   }
 
   /** What is not durable of it may be lost. */
-  giveUp(generation: Generation): void {
+  #giveUp(generation: Generation): void {
     for (const line of generation.lines) if (!this.audience.durable(line.text)) line.may = true;
     generation.abandoned = true;
   }
