@@ -50,6 +50,18 @@ test("has the numbers without script: sources, spool and sinks", async () => {
   }
 });
 
+test("a backlog says how long it will take, and files that are not read are counted", async () => {
+  const view = okView(Date.now());
+  Object.assign(view.current.status.sources["nginx"]!, {
+    lag_bytes: 3 * 2 ** 30,
+    backlog: { bytes_left: 3 * 2 ** 30, bytes_per_second: 10 * 2 ** 20, seconds_left: 308 },
+    file_states: { reading: 1, unreadable: 2, refused: 40 },
+  });
+  const text = textOf(await pageOf(view));
+  expect(text).toContain("3 GiB about 5 min 8 s");
+  expect(text).toContain("file · 1 file · 42 not read");
+});
+
 test("shows hostile names, paths and messages as text", async () => {
   const hostile = `<img src=x onerror=alert(1)>"'</script><script>alert(2)</script>`;
   const view = okView(Date.now());

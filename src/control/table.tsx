@@ -1,7 +1,7 @@
 /** Sources, spool and sinks one by one. On a telephone each row becomes a card; the roles keep it a table for those who listen. */
 import type { Status } from "../core/view.ts";
 import type { Rate, Rates } from "./rate.ts";
-import { ago, bytes, count, counted, perSecond, shown } from "./words.ts";
+import { ago, bytes, count, counted, perSecond, shown, span } from "./words.ts";
 
 type Source = Status["sources"][string];
 type Sink = Status["sinks"][string];
@@ -100,7 +100,10 @@ export function Sources({ sources, rates, nowMs }: { sources: Status["sources"];
             <Cell label="Rate">
               <Speed rate={rates.sources.get(name)} />
             </Cell>
-            <Cell label="Still to read">{bytes(source.lag_bytes)}</Cell>
+            <Cell label="Still to read">
+              {bytes(source.lag_bytes)}
+              {source.backlog?.seconds_left !== undefined && <small>{`about ${span(source.backlog.seconds_left)}`}</small>}
+            </Cell>
             <Cell label="Last record">
               <When time={source.last_record_time} nowMs={nowMs} never="none yet" />
             </Cell>
