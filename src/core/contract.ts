@@ -279,6 +279,8 @@ export interface Refusals {
 export interface Receipt {
   readonly outcome: "delivered" | "forked";
   readonly refused?: Refusals;
+  /** What the sink wants to know after a restart, written down together with this delivery. */
+  readonly state?: Json;
 }
 
 export interface Sink extends AsyncDisposable {
@@ -300,6 +302,8 @@ export interface Sink extends AsyncDisposable {
 }
 
 export interface SinkContext {
+  /** As the receipt of the last delivery said, an earlier process's too. */
+  readonly state?: Json | undefined;
   readonly name: string;
   readonly host: string;
   readonly spoolId: string;

@@ -13,7 +13,7 @@
  * - `kill` ends everything at once; what was cut is sent again under the same name.
  */
 import { assert, Bug } from "../core/assert.ts";
-import type { Delivery, Receipt, Refusals, Sink, SinkContext, SinkKind, SinkStatus, SpoolReader } from "../core/contract.ts";
+import type { Delivery, Receipt, Sink, SinkContext, SinkKind, SinkStatus, SpoolReader } from "../core/contract.ts";
 import { Fault } from "../core/fault.ts";
 import type { Meter } from "../core/meter.ts";
 import { backoffMs } from "../core/retry.ts";
@@ -73,7 +73,7 @@ export async function openSink<Config>(options: SinkOptions<Config>): Promise<Si
       reader.claim(name, journal.ledger.low);
     }
     // Of an earlier process's journal nobody knows what of it is on the medium: `run` writes it anew, and claims then.
-    return new Runner(options, delivery, journal, await kind.open(config, context), scores);
+    return new Runner(options, delivery, journal, await kind.open(config, { ...context, state: journal.ledger.state }), scores);
   } catch (cause) {
     await journal.close();
     throw cause;
@@ -256,7 +256,7 @@ class Runner<Config> implements SinkRunner {
         plan = await this.#alone(() => this.#fork(plan));
         attempt = -1;
       } else {
-        await this.#delivered(plan, signals, outcome.refused);
+        await this.#delivered(plan, signals, outcome);
         return;
       }
       if (signals.kill.aborted) return;
@@ -293,7 +293,7 @@ class Runner<Config> implements SinkRunner {
     return Object.assign(batch, { low: this.#low() });
   }
 
-  async #delivered(plan: Plan, signals: Signals, refused?: Refusals): Promise<void> {
+  async #delivered(plan: Plan, signals: Signals, receipt?: Receipt): Promise<void> {
     this.#lanes.remove(plan);
     this.#kept.delete(plan.id);
     // The lane waits until this is written down; another one may send, so that what arrives meanwhile shares the next sync.
@@ -301,8 +301,9 @@ class Runner<Config> implements SinkRunner {
     if (!signals.kill.aborted) this.#dispatch(signals);
     // In the order of the file: whatever `low` takes for delivered stands before this entry.
     const patient = this.#lanes.size > this.#delivery.concurrency;
-    await this.#receipts.arrived({ kind: "delivered", id: plan.id, low: this.#low(), ranges: plan.ranges }, patient, signals.kill);
-    this.#scores.delivered(plan, refused);
+    const { id, ranges } = plan;
+    await this.#receipts.arrived({ kind: "delivered", id, low: this.#low(), ranges, state: receipt?.state }, patient, signals.kill);
+    this.#scores.delivered(plan, receipt?.refused);
     this.#claim();
   }
 

@@ -48,7 +48,7 @@ async function written(given: JournalOptions): Promise<void> {
   expect(journal.isNew).toBe(true);
   await journal.append({ kind: "passed", low: 0 }, { kind: "opened", spool_epoch: "00000001", epoch: "00000001" });
   await Promise.all([journal.append(planned(0, 0, 9)), journal.append(planned(1, 10, 19)), journal.append(planned(2, 20, 29))]);
-  await journal.append({ kind: "delivered", id: 0, low: 10, ranges: [[0, 9]] }, { kind: "note", id: 1, note: { upload: "ü" } });
+  await journal.append({ kind: "delivered", id: 0, low: 10, ranges: [[0, 9]], state: ["a", 1] }, { kind: "note", id: 1, note: { upload: "ü" } });
   await journal.append({ kind: "delivered", id: 2, low: 10, ranges: [[20, 29]] });
   await journal.close();
 }
@@ -69,6 +69,7 @@ test("gives back what was appended, also after it was compacted", async () => {
     expect(journal.ledger.above).toEqual([[20, 29]]);
     expect([...journal.ledger.plans.values()]).toEqual([plan(1, 10, 19)]);
     expect(journal.ledger.notes.get(1)).toEqual({ upload: "ü" });
+    expect(journal.ledger.state).toEqual(["a", 1]);
     expect(journal.ledger.nextId).toBe(3);
     expect(journal.ledger.opened).toEqual({ spoolEpoch: "00000001", epoch: "00000001" });
     await journal.append({ kind: "passed", low: 10 }); // the first append writes the file anew

@@ -58,6 +58,7 @@ export type Entry =
       readonly above?: readonly Range[] | undefined;
       readonly next_id?: number | undefined;
       readonly forgotten?: number | undefined;
+      readonly state?: Json | undefined;
     }
   /** Delivered before the file was written anew. */
   | ({ readonly kind: "had" } & Delivered)
@@ -67,7 +68,8 @@ export type Entry =
   | ({ readonly kind: "planned" } & Plan)
   | { readonly kind: "note"; readonly id: number; readonly note: Json }
   | { readonly kind: "cancelled"; readonly id: number }
-  | { readonly kind: "delivered"; readonly id: number; readonly low: number; readonly ranges: readonly Range[] };
+  /** `state`: what the sink wants to know as of this delivery; left out: as before. */
+  | { readonly kind: "delivered"; readonly id: number; readonly low: number; readonly ranges: readonly Range[]; readonly state?: Json | undefined };
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const hex = (digits: number) => v.pipe(v.string(), v.regex(/^[0-9a-f]+$/), v.length(digits));
@@ -81,6 +83,8 @@ const ranges = v.pipe(
   }),
 );
 
+const state = v.optional(v.custom<Json>((value) => value !== undefined));
+
 const entrySchema = v.variant("kind", [
   v.object({ kind: v.literal("opened"), spool_epoch: hex(8), epoch: hex(8) }),
   v.object({
@@ -89,6 +93,7 @@ const entrySchema = v.variant("kind", [
     above: v.optional(ranges),
     next_id: v.optional(count),
     forgotten: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(-1))),
+    state,
   }),
   v.object({ kind: v.literal("had"), lane: v.string(), name: v.string(), records: count, bytes: count, digest: hex(64) }),
   v.object({ kind: v.literal("rewound"), next: count }),
@@ -110,7 +115,7 @@ const entrySchema = v.variant("kind", [
   }),
   v.object({ kind: v.literal("note"), id: count, note: v.custom<Json>((value) => value !== undefined) }),
   v.object({ kind: v.literal("cancelled"), id: count }),
-  v.object({ kind: v.literal("delivered"), id: count, low: count, ranges }),
+  v.object({ kind: v.literal("delivered"), id: count, low: count, ranges, state }),
 ]);
 
 /** An entry as read from its JSON; undefined when it is none of ours. */
@@ -140,10 +145,13 @@ export class Ledger {
   readonly delivered: Delivered[] = [];
   /** Of batches that begin after it, all deliveries are in `delivered`. */
   forgotten = -1;
+  /** The sink's own, as of the latest delivery. */
+  state: Json | undefined;
   /** The latest `opened`. */
   opened: { readonly spoolEpoch: string; readonly epoch: string } | undefined;
 
   apply(entry: Entry): void {
+    if ("state" in entry) this.state = entry.state ?? this.state;
     switch (entry.kind) {
       case "opened":
         this.opened = { spoolEpoch: entry.spool_epoch, epoch: entry.epoch };
@@ -229,8 +237,8 @@ export class Ledger {
 
   /** The fewest entries that give this state. */
   snapshot(): Entry[] {
-    const { low, above, nextId, forgotten } = this;
-    const entries: Entry[] = [{ kind: "passed", low, above, next_id: nextId, forgotten }];
+    const { low, above, nextId, forgotten, state: kept } = this;
+    const entries: Entry[] = [{ kind: "passed", low, above, next_id: nextId, forgotten, state: kept }];
     for (const delivered of this.delivered) entries.push({ kind: "had", ...delivered });
     if (this.opened !== undefined) entries.push({ kind: "opened", spool_epoch: this.opened.spoolEpoch, epoch: this.opened.epoch });
     for (const plan of this.plans.values()) entries.push({ kind: "planned", ...plan });

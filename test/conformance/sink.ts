@@ -49,7 +49,7 @@ function effects(make: () => Promise<SinkHarness>): void {
     await using sink = await far.open();
     const { pieces = anyPieces } = far;
     const batch = plain(pieces);
-    expect(await sink.put(batch, testSignals().signals)).toEqual({ outcome: "delivered" });
+    expect(await sink.put(batch, testSignals().signals)).toMatchObject({ outcome: "delivered" });
     expect((await far.arrived(batch)).map((body) => join([body]))).toEqual([join(pieces)]);
   });
 
@@ -59,7 +59,7 @@ function effects(make: () => Promise<SinkHarness>): void {
     const batch = plain(pieces);
     for (let start = 0; start < 2; start++) {
       await using sink = await far.open();
-      for (let time = 0; time < 2; time++) expect(await sink.put(batch, testSignals().signals)).toEqual({ outcome: "delivered" });
+      for (let time = 0; time < 2; time++) expect(await sink.put(batch, testSignals().signals)).toMatchObject({ outcome: "delivered" });
     }
     expect((await far.arrived(batch)).map((body) => join([body]))).toEqual([join(pieces)]);
   });
@@ -98,7 +98,7 @@ function interruptions(make: () => Promise<SinkHarness>): void {
     );
     expect(cause).toBeInstanceOf(Fault);
     expect(await far.arrived(batch)).toEqual([]);
-    expect(await sink.put(batch, testSignals().signals)).toEqual({ outcome: "delivered" });
+    expect(await sink.put(batch, testSignals().signals)).toMatchObject({ outcome: "delivered" });
     expect((await far.arrived(batch)).map((body) => join([body]))).toEqual([join(pieces)]);
   });
 
@@ -154,7 +154,7 @@ function streaming(make: () => Promise<SinkHarness>): void {
         }
       },
     };
-    expect(await sink.put(large, testSignals().signals)).toEqual({ outcome: "delivered" });
+    expect(await sink.put(large, testSignals().signals)).toMatchObject({ outcome: "delivered" });
     expect(most).toBeLessThan(count / 2);
   }, 60_000);
 }

@@ -12,7 +12,7 @@
  * - What was stored of a batch is not pushed again by the same process; by the next one only within the half hour that Loki takes it.
  */
 import { assert } from "../../core/assert.ts";
-import type { Batch, Receipt, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
+import type { Batch, Json, Receipt, Sink, SinkContext, SinkKind } from "../../core/contract.ts";
 import { Fault } from "../../core/fault.ts";
 import { giveBack } from "../../core/lend.ts";
 import { frameBytes } from "../../core/limits.ts";
@@ -23,7 +23,7 @@ import { check } from "./check.ts";
 import { Client } from "./client.ts";
 import { schema, type Config } from "./config.ts";
 import { areAllTooOld, reasonsIn, refused, wordsOf } from "./fault.ts";
-import { Order } from "./order.ts";
+import { inOrder } from "./order.ts";
 import { type Entry, Records } from "./record.ts";
 import { Streams } from "./stream.ts";
 import { readNote, type Shard, Work } from "./work.ts";
@@ -47,7 +47,8 @@ class LokiSink implements Sink {
   readonly #context: SinkContext;
   readonly #client: Client;
   readonly #records: Records;
-  readonly #order = new Order();
+  /** Where the next batch goes on (order.ts). */
+  #state: Json | undefined;
   readonly #tolerance = new Tolerance();
   /** Of the batch that was tried last, once some of it was stored. */
   #begun: { readonly digest: string; readonly work: Work } | undefined;
@@ -55,6 +56,7 @@ class LokiSink implements Sink {
   constructor(config: Config, context: SinkContext, client: Client) {
     this.#config = config;
     this.#context = context;
+    this.#state = context.state;
     this.#client = client;
     this.#records = new Records(config, new Streams(config));
   }
@@ -91,11 +93,12 @@ class LokiSink implements Sink {
         causes.find((cause) => !(cause instanceof Fault)) ?? causes.find((cause) => cause instanceof Fault && cause.retry !== "later") ?? causes[0]
       );
     }
-    this.#order.remember(work.ordered);
+    this.#state = work.next;
     work.frames.forEach(giveBack);
     this.#tolerance.add(work.records, work.refusedCount);
     if (work.cut > 0) this.#tellCut(work.cut);
-    return { outcome: "delivered", ...(work.refusals === undefined ? {} : { refused: work.refusals }) };
+    const { refusals, next } = work;
+    return { outcome: "delivered", ...(refusals === undefined ? {} : { refused: refusals }), ...(next === undefined ? {} : { state: next }) };
   }
 
   /** Reads the whole body: a batch that does not come out as planned must not be sent. */
@@ -117,11 +120,8 @@ class LokiSink implements Sink {
     }
     const { concurrency, equal_times, batch: limits } = this.#config;
     const note = readNote(batch);
-    const ordered = equal_times === "kept" ? { entries, carry: {}, last: new Map() } : this.#order.apply(entries, note?.carry);
-    const work = new Work(ordered, frames, concurrency, limits.bytes_max, note);
-    // A retry must give the same nanoseconds, also that of another process.
-    if (note === undefined && Object.keys(ordered.carry).length > 0) await batch.setNote(work.note(batch.digest));
-    return work;
+    const next = equal_times === "kept" ? undefined : inOrder(entries, this.#state);
+    return new Work(entries, next, frames, concurrency, limits.bytes_max, note);
   }
 
   /** Pushes the groups of a shard, one after the other, until there are none. What is left when it rejects is still to be pushed. */

@@ -8,7 +8,6 @@
  */
 import * as v from "valibot";
 import type { Batch, Json, Refusals } from "../../core/contract.ts";
-import type { Ordered } from "./order.ts";
 import type { Entry } from "./record.ts";
 import type { Stream } from "./stream.ts";
 
@@ -17,15 +16,14 @@ const spanSeconds = 1800;
 const streamsMax = 1000;
 
 /**
- * What is written down of a batch under way: how many of each shard are done with, how many of these were refused, by reason, and
- * the nanoseconds that its streams began with (order.ts).
+ * What is written down of a batch under way: how many of each shard are done with, and how many of these were refused, by
+ * reason.
  */
 const noteSchema = v.object({
   digest: v.string(),
   passed: v.array(v.number()),
   refused: v.record(v.string(), v.number()),
   example: v.string(),
-  carry: v.record(v.string(), v.number()),
 });
 export type Note = v.InferOutput<typeof noteSchema>;
 
@@ -77,7 +75,8 @@ export class Shard {
 
 /** A batch under way. */
 export class Work {
-  readonly ordered: Ordered;
+  /** Of the sink, once all of it is delivered. */
+  readonly next: Json | undefined;
   /** What the lines of the entries lie in. */
   readonly frames: readonly Uint8Array[];
   readonly shards: readonly Shard[];
@@ -90,10 +89,9 @@ export class Work {
   readonly #earlier: Refusals | undefined;
 
   /** `note` of an earlier process; of another configuration, it counts for nothing. */
-  constructor(ordered: Ordered, frames: readonly Uint8Array[], shards: number, bytesMax: number, note?: Note) {
-    const { entries } = ordered;
+  constructor(entries: readonly Entry[], next: Json | undefined, frames: readonly Uint8Array[], shards: number, bytesMax: number, note?: Note) {
     const known = note?.passed.length === shards ? note : undefined;
-    this.ordered = ordered;
+    this.next = next;
     this.frames = frames;
     this.#earlier = known === undefined || Object.keys(known.refused).length === 0 ? undefined : { reasons: known.refused, example: known.example };
     this.records = entries.length;
@@ -102,7 +100,7 @@ export class Work {
     this.wide = high - low > spanSeconds;
     const spread: Entry[][] = Array.from({ length: shards }, () => []);
     for (const entry of entries) (spread[entry.stream.hash % shards] as Entry[]).push(entry);
-    this.shards = spread.map((given, index) => new Shard(inOrder(given), known?.passed[index] ?? 0, bytesMax));
+    this.shards = spread.map((given, index) => new Shard(byTime(given), known?.passed[index] ?? 0, bytesMax));
   }
 
   get begun(): boolean {
@@ -126,14 +124,14 @@ export class Work {
 
   note(digest: string): Json {
     const { reasons = {}, example = "" } = this.refusals ?? {};
-    return { digest, passed: this.shards.map(({ passed }) => passed), refused: reasons, example, carry: this.ordered.carry };
+    return { digest, passed: this.shards.map(({ passed }) => passed), refused: reasons, example };
   }
 }
 
 const compare = (a: Entry, b: Entry): number => a.seconds - b.seconds || a.nanos - b.nanos;
 
 /** By time; as they are when they are, which is how they come as a rule. */
-function inOrder(entries: Entry[]): Entry[] {
+function byTime(entries: Entry[]): Entry[] {
   const ordered = entries.every((entry, at) => at === 0 || compare(entries[at - 1] as Entry, entry) <= 0);
   return ordered ? entries : entries.toSorted(compare);
 }

@@ -3,7 +3,7 @@ import { afterEach, beforeEach } from "bun:test";
 import * as v from "valibot";
 import { type Board, createBoard } from "../../../src/core/board.ts";
 import type { Fault } from "../../../src/core/fault.ts";
-import type { Receipt, Sink } from "../../../src/core/contract.ts";
+import type { Json, Receipt, Sink } from "../../../src/core/contract.ts";
 import { systemDoors } from "../../../src/core/doors.ts";
 import { silent } from "../../../src/core/log.ts";
 import { type Config, schema } from "../../../src/sink/loki/config.ts";
@@ -49,19 +49,23 @@ export class LokiRig {
   fake!: FakeLoki;
   server!: LokiServer;
   board!: Board;
+  /** What the last delivery left, as the journal would have it. */
+  state: Json | undefined;
 
   config(overrides: Overrides = {}): Config {
     return v.parse(schema, { type: "loki", url: this.server.url, tenant: "t1", ...overrides });
   }
 
   open(overrides: Overrides = {}): Promise<Sink> {
-    const context = { name: "logs", host: "edge-1", spoolId: "0".repeat(32), doors: systemDoors, board: this.board, log: silent };
+    const context = { state: this.state, name: "logs", host: "edge-1", spoolId: "0".repeat(32), doors: systemDoors, board: this.board, log: silent };
     return loki.open(this.config(overrides), context);
   }
 
   async put(batch: TestBatch, overrides: Overrides = {}): Promise<Receipt> {
     await using sink = await this.open(overrides);
-    return await sink.put(batch, testSignals().signals);
+    const receipt = await sink.put(batch, testSignals().signals);
+    this.state = receipt.state ?? this.state;
+    return receipt;
   }
 
   refusal(overrides: Overrides = {}, batch: TestBatch = batchOf([{}])): Promise<Fault> {
@@ -81,6 +85,7 @@ export function useLoki(): LokiRig {
     rig.fake = new FakeLoki();
     rig.server = serveLoki(rig.fake);
     rig.board = createBoard(silent, Date.now);
+    rig.state = undefined;
   });
   afterEach(async () => {
     await rig.server[Symbol.asyncDispose]();
