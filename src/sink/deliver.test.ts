@@ -48,7 +48,7 @@ describe("what is delivered", () => {
   });
 
   test("never more frames in one body than the receiver reads", async () => {
-    const rig = new Rig();
+    const rig = new Rig({ ageMsMax: 60_000 });
     rig.framesMax = 1;
     for (let n = 0; n < 3; n++) rig.spool.add(records(n, 1, { noise: noise(600_000) }));
     for (let n = 3; n < 20; n++) rig.spool.add(records(n, 1));
