@@ -18,12 +18,15 @@ import type { Draft, Drafts } from "./draft.ts";
 import { BodyChanged, encodeBody, measureBody, RecordsGone, type BodyPlan } from "./encode.ts";
 import type { Measured, PlannerOptions } from "./plan.ts";
 import { countOf, subtract } from "./ranges.ts";
-import { passOf, recoder, splitBodies, type SplitBody } from "./split.ts";
+import { passOf, recoder, splitBodies, type PassLimits, type SplitBody } from "./split.ts";
 
-/** NDJSON that the drafts of one pass gather: what may wait in memory for its frame to fill. Drafts of 1 MiB hold four times as much. */
-const splitBytesMax = 32 * 1024 * 1024;
-/** What of their bodies is kept until they are sent: all of them, where they compress five times and more. */
-const keptBytesMax = 26 * 1024 * 1024;
+/**
+ * What may wait in memory for its frame to fill: of 128 drafts in a pass. And what is to come out of a pass, as the frames it comes from
+ * compress: a body that is not kept is made again when it is sent, from all frames of its time.
+ */
+const passLimits: PassLimits = { gatherBytesMax: 32 * 1024 * 1024, bodyBytesMax: 20 * 1024 * 1024 };
+/** What of the bodies is kept until they are sent: all of them, also where they compress by a fifth worse than the frames. */
+const keptBytesMax = 25 * 1024 * 1024;
 /** A batch up to this is kept from its plan to its delivery, eight of them at most: a frame that goes to HTTP is then read once, not twice. */
 const keptWholeBytesMax = 512 * 1024;
 
@@ -124,7 +127,7 @@ export class Sealer {
     if (this.#split.has(draft)) return true;
     const pass = passOf(
       this.#closed.filter((each) => !each.whole && !this.#split.has(each)),
-      splitBytesMax,
+      passLimits,
     );
     if (pass.length < 2) return false;
     const options = { reader, compress: doors.compress, keepBytesMax: keptBytesMax };

@@ -60,12 +60,31 @@ test("a damaged frame is told; then each batch is made alone", async () => {
   expect(await split.catch((cause: unknown) => cause)).toBeInstanceOf(RecordsGone);
 });
 
-test("a pass takes as many as may wait in memory, and one that is larger alone", () => {
-  const drafts = [10, 20, 30, 100, 5].map((rawBytes) => ({ rawBytes }));
-  expect(passOf(drafts, 60)).toEqual(drafts.slice(0, 3));
-  expect(passOf(drafts.slice(3), 60)).toEqual(drafts.slice(3, 4));
-  expect(passOf(drafts, 1000)).toEqual(drafts);
+test("a pass takes as many as gather and come to what may wait in memory, and one that is larger alone", () => {
+  const drafts = [10, 20, 30, 100, 5].map((rawBytes) => ({ rawBytes, bodyBytes: rawBytes / 5 }));
+  const limits = { gatherBytesMax: 60, bodyBytesMax: 1000 };
+  expect(passOf(drafts, limits)).toEqual(drafts.slice(0, 3));
+  expect(passOf(drafts.slice(3), limits)).toEqual(drafts.slice(3, 4));
+  expect(passOf(drafts, { gatherBytesMax: 1000, bodyBytesMax: 1000 })).toEqual(drafts);
+  expect(passOf(drafts, { gatherBytesMax: 1000, bodyBytesMax: 6 })).toEqual(drafts.slice(0, 2));
 });
+
+test("bodies that are not kept would be made twice: passes are small enough to keep them all", async () => {
+  const rig = new Rig({ partition: { template: "app={labels.app}", zone: "UTC" }, bytesMax: 2 ** 30, ageMsMax: 60_000 });
+  const own = { timestamp: "2026-11-23T01:30:20Z", host: "h", source: "s" };
+  const apps = Array.from("abcdefghij");
+  const frames = 10;
+  for (let frame = 0; frame < frames; frame++) {
+    const of = (app: string, i: number): object[] =>
+      Array.from({ length: 25 }, (_, n) => ({ n: (frame * apps.length + i) * 25 + n, ...own, labels: { app }, text: noise(21_000) }));
+    rig.spool.add(apps.flatMap(of), { mixed: true, timeMs: at("01:30:00") });
+  }
+  await rig.drain();
+  expect(rig.all()).toEqual(Array.from({ length: frames * apps.length * 25 }, (_, n) => n));
+  // 52 MB of bodies. Once to see whose records they are, once for each of three passes of three bodies, and twice for the last one, which
+  // is made alone. With more in a pass half of them would be made alone.
+  expect(rig.spool.reads).toBeLessThanOrEqual(frames * 6);
+}, 30_000);
 
 test("a sink of hundreds of partitions reads each frame a few times, delivers every record once, and one object for each partition", async () => {
   const rig = new Rig({ partition: { template: "app={labels.app}", zone: "UTC" }, concurrency: 4, bytesMax: 1e6, ageMsMax: 60_000 });

@@ -124,9 +124,22 @@ export async function* keptBody(parts: readonly Uint8Array[], encoder: Encoder):
   for (const part of parts) yield encoder === "copy/1" ? part : new Uint8Array(part);
 }
 
-/** How many of `drafts`, from the first, are made in one pass: as many as gather `bytesMax` together, and at least one. */
-export function passOf<Draft extends { readonly rawBytes: number }>(drafts: readonly Draft[], bytesMax: number): Draft[] {
-  let bytes = 0;
-  const taken = drafts.findIndex((draft) => (bytes += Packer.bytesOf(recoder, draft.rawBytes)) > bytesMax);
+/** What bounds a pass: NDJSON gathered at a time, and bodies that come out of it. */
+export interface PassLimits {
+  readonly gatherBytesMax: number;
+  readonly bodyBytesMax: number;
+}
+
+/** How many of `drafts`, from the first, are made in one pass: as many as stay within the bounds together, and at least one. */
+export function passOf<Draft extends { readonly rawBytes: number; readonly bodyBytes: number }>(
+  drafts: readonly Draft[],
+  limits: PassLimits,
+): Draft[] {
+  let [gathered, bodies] = [0, 0];
+  const taken = drafts.findIndex((draft) => {
+    gathered += Packer.bytesOf(recoder, draft.rawBytes);
+    bodies += draft.bodyBytes;
+    return gathered > limits.gatherBytesMax || bodies > limits.bodyBytesMax;
+  });
   return taken < 0 ? [...drafts] : drafts.slice(0, Math.max(1, taken));
 }
