@@ -96,10 +96,4 @@ export const plantedBugs: readonly PlantedBug[] = [
     replace: "const end = ends.last(buffer, got, base);",
     by: "const end = got;",
   },
-  {
-    name: "a listing is kept as soon as a folder's time stands",
-    file: "src/source/file/folders.ts",
-    replace: "const settledAfter = 3;",
-    by: "const settledAfter = 1;",
-  },
 ];
