@@ -8,8 +8,7 @@
  * A file is opened when it is found, not when its turn comes: from then on it can be renamed and deleted and is read to
  * its end. Beyond `open_files_max` the one least recently grown is closed, never one that is not read to its end.
  *
- * What cannot be known: a file that came and was renamed out of the globs between two looks. Globs that include the
- * rotated names (`app.log*`) leave nothing to chance.
+ * Not to be known: a file that came and left the globs between two looks. Globs with the rotated names (`app.log*`) leave nothing to chance.
  */
 import { dirname, join } from "node:path";
 import type { PositionDelta, SourceContext } from "../../core/contract.ts";
@@ -39,6 +38,8 @@ export interface CatalogOptions {
   readonly commit: (delta: PositionDelta) => void;
   /** Nothing more is read of it. */
   readonly ended: (file: Tracked) => void;
+  /** It is nowhere to be found, and nobody holds it open. */
+  readonly gone: (file: Tracked) => void;
   /** There may be something to read in it. */
   readonly enqueue: (file: Tracked) => void;
   readonly report: (fault: Fault, detail: string) => void;
@@ -103,6 +104,7 @@ export class Catalog {
     const rest = await this.#returned(plain);
     if (this.#first || missing.length > 0)
       await this.#renamedAway(missing.length > 0 && !this.#first ? new Set(missing.map((file) => file.id)) : undefined);
+    for (const file of missing) if (!this.files.has(file.id)) this.#options.gone(file);
     await this.#newcomers(rest, found);
     markRotated(this.files.values(), found);
     this.#options.commit(expire(this.#lost, this.#options.context.doors.clock.now()));
@@ -216,8 +218,7 @@ export class Catalog {
     const strange = known.some(([, position]) => position.offset === 0);
     return this.#withCandidate(seen, strange, async (candidate) => {
       for (const [id, position] of ordered) {
-        const { verdict } = await judge(candidate, position, undefined);
-        if (verdict === "same") return this.#adopt(id, position, seen, candidate);
+        if ((await judge(candidate, position, undefined)).verdict === "same") return this.#adopt(id, position, seen, candidate);
       }
       return "another";
     });

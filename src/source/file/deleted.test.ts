@@ -1,6 +1,6 @@
 /** What deleted files hold: bounded, what moves is left to end by itself, what is given up is counted. */
 import { expect, test } from "bun:test";
-import { appendFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { MemorySpool } from "../../../test/conformance/memory.ts";
 import { startSource } from "../../../test/conformance/running.ts";
 import { scratch } from "../../../test/support/scratch.ts";
@@ -57,4 +57,28 @@ test("one that is read on is left to come to its end, however large it is", asyn
   await until(() => running.source.status().deleted_bytes === 0, "and it is closed then", 20_000);
   expect(running.board.counts()["file_deleted_unread"]).toBeUndefined();
   expect(running.source.status().deleted_lost_bytes).toBe(0);
+}, 60_000);
+
+test("one that went while no descriptor was free for it is counted with what is known to have been in it", async () => {
+  await using dir = await scratch();
+  const path = (name: string): string => dir.join(`${name}.log`);
+  const spool = new MemorySpool();
+  const config = { type: "file", include: [dir.join("*.log")], discover_interval: "30ms", open_files_max: 1 };
+  spool.hold();
+  for (const [index, name] of ["a", "b", "c"].entries()) {
+    writeFileSync(path(name), lines(name, 1000));
+    utimesSync(path(name), 1_700_000_000 + index, 1_700_000_000 + index);
+  }
+  await using running = await startSource(file, config, spool);
+  const states = (): string[] => (running.source.status().files ?? []).map((each) => `${each.path.slice(-5)} ${each.state}`).toSorted();
+  await until(() => states().includes("c.log waiting"), "only one may be open");
+  const bytes = lines("b", 1000).length;
+  unlinkSync(path("b"));
+  await until(() => running.board.counts()["file_deleted_unread"] === 1, "it is missed");
+  expect(running.source.status().deleted_lost_bytes).toBe(bytes);
+  spool.release();
+  await until(() => spool.lines.length === 2000, "the others come whole");
+  await Bun.sleep(200);
+  expect(running.board.counts()["file_deleted_unread"]).toBe(1);
+  expect(new Set(spool.texts.map((text) => text[0]))).toEqual(new Set(["a", "c"]));
 }, 60_000);

@@ -7,7 +7,7 @@
  */
 import type { Board } from "../../core/board.ts";
 import type { Catalog } from "./catalog.ts";
-import { deletedUnread } from "./faults.ts";
+import { deletedUnread, goneUnread } from "./faults.ts";
 import type { Tracked } from "./tracked.ts";
 
 /** A look costs a pass over all files. */
@@ -61,6 +61,14 @@ export class Deleted {
       catalog.lose(file, "deleted");
       if (this.heldBytes <= this.#bytesMax) return;
     }
+  }
+
+  /** It went while no descriptor was free for it. What had come since the last look at it cannot be known. */
+  gone(file: Tracked): void {
+    const unread = file.packed === undefined ? file.bytes - file.readEnd : 0;
+    if (unread <= 0) return;
+    this.lostBytes += unread;
+    this.#board.count(this.#component, goneUnread(file.path, unread));
   }
 
   #note(file: Tracked, now: number): void {

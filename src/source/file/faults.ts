@@ -92,3 +92,8 @@ export function nulsSkipped(path: string, bytes: number): Fault {
   const hint = "its writer kept its place when the file was truncated: let it open the file for appending, or rotate by rename and create";
   return new Fault({ code: "file_nuls_skipped", retry: "later", message: `left out ${bytes} NUL bytes in ${path}`, hint });
 }
+
+export function goneUnread(path: string, bytes: number): Fault {
+  const hint = "no descriptor was free for it while it was there: raise open_files_max, keep rotated files longer, or include its copies";
+  return new Fault({ code: "file_deleted_unread", retry: "later", message: `${path} is gone with at least ${bytes} bytes not read yet`, hint });
+}

@@ -167,6 +167,7 @@ class FileSource implements Source {
       positions,
       commit: (delta) => reader.commit(delta),
       ended: (tracked) => reader.flush(tracked),
+      gone: (tracked) => this.#deleted.gone(tracked),
       enqueue: (tracked) => this.#turns.enqueue(tracked),
       report: (fault, detail) => this.#ledger.report(fault, detail),
       allows: (place) => this.#finder.allows(place),
