@@ -13,7 +13,6 @@
  * | symlink, switched; hard links, two globs | symlink, one reading | `hostile.test.ts` |
  * | a folder that did not exist | new folder | |
  * | permission, directory, FIFO, vanishes | not a file, vanishes | `hostile.test.ts` of the source and of test/integration |
- * | rotated copy compressed | | `copies.test.ts`, test/integration/compressed.test.ts |
  * | NUL runs, byte order mark, other encodings | | `text.test.ts`, `pipeline/lines.test.ts` |
  * | a line longer than the bound | long line | `long.test.ts` |
  * | NUL runs, invalid UTF-8, BOM, UTF-16 | NULs | `text.test.ts`, `pipeline/lines.test.ts` |

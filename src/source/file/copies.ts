@@ -253,16 +253,17 @@ export class Copies {
   async #known({ path, stat }: Found): Promise<Known[]> {
     const { catalog, lost } = this.#options;
     const known: Known[] = [];
-    for (const [id, position] of lost) {
-      const kin = kinOf(path, stat, position);
-      if (kin !== "no" && (position.offset > 0 || position.packed !== undefined)) known.push({ id, position, kin, file: undefined });
-    }
+    // First what stands: one that turns out to be gone when it is opened is among the lost then.
     for (const file of catalog.files.values()) {
       const position = file.durable;
       const kin = inodeKey(file) === inodeKey(stat) ? "no" : kinOf(path, stat, { ...position, path: file.path });
       if (kin === "no") continue;
       if (file.packed === undefined) await catalog.open(file);
       if (catalog.follows(file)) known.push({ id: file.id, position: file.position(), kin, file });
+    }
+    for (const [id, position] of lost) {
+      const kin = kinOf(path, stat, position);
+      if (kin !== "no" && (position.offset > 0 || position.packed !== undefined)) known.push({ id, position, kin, file: undefined });
     }
     return known;
   }

@@ -55,11 +55,11 @@ export async function* skim(options: SkimOptions): AsyncGenerator<undefined, Out
     if (verdict !== "new") alike.push([each, facts]);
   }
   const standing = alike.filter(([{ file }]) => file !== undefined);
-  // A compressed one that is being read is read to its end first.
-  const [waited] = standing.find(([{ file }]) => patient || (file?.packed !== undefined && file.handle !== undefined)) ?? [];
+  const [waited] = standing.find(([{ file }]) => patient || isAway(file)) ?? [];
   if (waited !== undefined) return { verdict: "wait", known: waited, standing: true };
   if (standing.length > 0) while (!(await handle.reach(Number.POSITIVE_INFINITY, stepBytes))) yield;
   for (const [each, facts] of standing) {
+    if (isAway(each.file)) return { verdict: "wait", known: each, standing: true };
     const end = (await endsAlike(handle, each)) ? "equal" : "different";
     outcomes.push({ known: each, standing: true, ...decidePacked({ ...facts, end, growing: growing(handle.ending) }) });
   }
@@ -76,6 +76,11 @@ export async function* skim(options: SkimOptions): AsyncGenerator<undefined, Out
     if (found !== undefined) return found;
   }
   return { verdict: "new", known: undefined, standing: standing.length > 0 };
+}
+
+/** It cannot be compared now: its descriptor was given to another, or it is compressed itself and being read. */
+function isAway(file: Tracked | undefined): boolean {
+  return file !== undefined && (file.packed === undefined) === (file.handle === undefined);
 }
 
 /** What is known without the content; the rest stands for "not compared yet". */
