@@ -54,14 +54,14 @@ const bugs: readonly PlantedBug[] = [
   {
     name: "metadata is no part of what an entry is",
     file: entry,
-    replace: "`${stream.canonical}\\n${time}\\n${metadata}\\n${line}`",
-    by: "`${stream.canonical}\\n${time}\\n${line}`",
+    replace: "`${time}\\n${metadata}`, stream.seed",
+    by: "time, stream.seed",
   },
   {
     name: "labels are no part of what an entry is",
     file: entry,
-    replace: "`${stream.canonical}\\n${time}\\n${metadata}\\n${line}`",
-    by: "`${time}\\n${metadata}\\n${line}`",
+    replace: "`${time}\\n${metadata}`, stream.seed",
+    by: "`${time}\\n${metadata}`",
   },
   {
     name: "what a rejected emit had is taken as durable",

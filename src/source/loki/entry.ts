@@ -6,6 +6,7 @@
  * expects 86400 s / 10 s x 200000^2 / 2^65 = 1 in 100,000 days.
  */
 import type { Json } from "../../core/contract.ts";
+import { giveBack } from "../../core/lend.ts";
 import { bucketOf, formatNs } from "./time.ts";
 
 export interface Entry {
@@ -27,6 +28,8 @@ export interface Entry {
 export interface Labels {
   /** All labels as a JSON object, sorted: part of the identity. */
   readonly canonical: string;
+  /** Hash of them. */
+  readonly seed: bigint;
   /** What a record says, as JSON: without those that sharding added; `""` for none. */
   readonly json: string;
 }
@@ -35,12 +38,17 @@ export interface Labels {
 const rememberedMax = 8192;
 /** Made by automatic sharding, for the server's own use. */
 const internal = new Set(["__stream_shard__", "__time_shard__"]);
+const scratchBytes = 64 * 1024;
+/** A chunk larger than a page of a sweep as records does not keep its memory. */
+const scratchBytesMax = 4 * 1024 * 1024;
 const lowMask = 0xffffffffn;
 
 export class Decoder {
   readonly #known = new Map<string, Labels>();
   readonly #extra: Readonly<Record<string, string>>;
   readonly #head: string;
+  /** Where records are written, used again and again: the text of a whole chunk would be as large once more, and garbage. */
+  #scratch = Buffer.allocUnsafeSlow(scratchBytes);
 
   /** `labels` are the configured ones: they are written into every record, whatever the stream says. */
   constructor(host: string, source: string, labels: Readonly<Record<string, string>>) {
@@ -58,17 +66,35 @@ export class Decoder {
     return found;
   }
 
-  /** The records, a line each. */
+  /** The records, a line each, in memory of their own. */
   records(entries: readonly Entry[]): Uint8Array {
-    let text = "";
-    for (const { seconds, nanos, stream, metadata, parsed, line } of entries) {
-      text += `{"timestamp":"${formatNs(seconds, nanos)}"${this.#head}`;
-      if (stream.json !== "") text += `,"labels":${stream.json}`;
-      if (metadata !== "") text += `,"metadata":${metadata}`;
-      if (parsed !== "") text += `,"parsed":${parsed}`;
-      text += `,"message":${JSON.stringify(line.toWellFormed())}}\n`;
+    let at = 0;
+    for (const entry of entries) {
+      const row = this.#row(entry);
+      // A UTF-16 unit is three bytes at most.
+      if (at + row.length * 3 > this.#scratch.length) {
+        const before = this.#scratch;
+        this.#scratch = Buffer.allocUnsafeSlow(2 * (at + row.length * 3));
+        this.#scratch.set(before.subarray(0, at));
+        giveBack(before);
+      }
+      at += this.#scratch.write(row, at);
     }
-    return Buffer.from(text);
+    const bytes = new Uint8Array(at);
+    bytes.set(this.#scratch.subarray(0, at));
+    if (this.#scratch.length > scratchBytesMax) {
+      giveBack(this.#scratch);
+      this.#scratch = Buffer.allocUnsafeSlow(scratchBytes);
+    }
+    return bytes;
+  }
+
+  #row({ seconds, nanos, stream, metadata, parsed, line }: Entry): string {
+    let row = `{"timestamp":"${formatNs(seconds, nanos)}"${this.#head}`;
+    if (stream.json !== "") row += `,"labels":${stream.json}`;
+    if (metadata !== "") row += `,"metadata":${metadata}`;
+    if (parsed !== "") row += `,"parsed":${parsed}`;
+    return `${row},"message":${JSON.stringify(line.toWellFormed())}}\n`;
   }
 
   #labelsOf(stream: Record<string, string>): Labels {
@@ -78,7 +104,8 @@ export class Decoder {
     if (this.#known.size >= rememberedMax) this.#known.clear();
     const sorted = sortedPairs(stream);
     const shown = { ...Object.fromEntries(sorted.filter(([name]) => !internal.has(name))), ...this.#extra };
-    const labels = { canonical: canonicalLabels(stream), json: objectJson(shown) };
+    const canonical = canonicalLabels(stream);
+    const labels = { canonical, seed: Bun.hash.xxHash3(canonical), json: objectJson(shown) };
     this.#known.set(given, labels);
     return labels;
   }
@@ -95,7 +122,8 @@ function entryOf(stream: Labels, time: string, line: string, extra: Extra | unde
   if (!Number.isSafeInteger(seconds) || !Number.isSafeInteger(nanos) || typeof line !== "string") throw new TypeError("not an entry");
   const metadata = extra?.structuredMetadata === undefined ? "" : objectJson(extra.structuredMetadata);
   const parsed = extra?.parsed === undefined ? "" : objectJson(extra.parsed);
-  const hash = Bun.hash.xxHash3(`${stream.canonical}\n${time}\n${metadata}\n${line}`);
+  // The line is hashed as it lies: one text of all four would be a copy of every line.
+  const hash = Bun.hash.xxHash3(line, Bun.hash.xxHash3(`${time}\n${metadata}`, stream.seed));
   const high = Number(hash >> 32n);
   const low = Number(hash & lowMask);
   return { time, seconds, nanos, bucket: bucketOf(seconds, nanos), high, low: high === 0 && low === 0 ? 1 : low, stream, line, metadata, parsed };
