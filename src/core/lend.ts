@@ -33,3 +33,12 @@ export function giveBack(bytes: Uint8Array, bytesMin = giveBackBytesMin): void {
   if (bytes.byteLength < bytesMin || bytes.byteLength !== buffer.byteLength || !(buffer instanceof ArrayBuffer)) return;
   buffer.transfer(0);
 }
+
+/**
+ * Collects now. For whoever makes much garbage that the collector sees late, texts above all: every few MiB of it, not more often, since
+ * it takes about ten milliseconds. Measured with a Loki tail of 20,000 entries a second, collected every 6 MiB of records: 126 MB
+ * resident and 158 at the peak without, 112 and 141 with, for 1.7 % of a core; without waiting for it (`Bun.gc(false)`) it gave nothing.
+ */
+export function collect(): void {
+  Bun.gc(true);
+}

@@ -188,6 +188,9 @@ function serveSocket(path: string, bind: () => Bun.Server<undefined>): Bun.Serve
   }
 }
 
+/** Parts of an answer smaller than this may share memory with others. */
+const partBytesMin = 8192;
+
 async function boundedBytes(answer: Response, bytesMax: number): Promise<Buffer> {
   if (answer.body === null) return Buffer.alloc(0);
   const parts: Uint8Array[] = [];
@@ -197,5 +200,7 @@ async function boundedBytes(answer: Response, bytesMax: number): Promise<Buffer>
     bytes += part.byteLength;
     if (bytes >= bytesMax) break;
   }
-  return Buffer.concat(parts, Math.min(bytes, bytesMax));
+  const whole = Buffer.concat(parts, Math.min(bytes, bytesMax));
+  for (const part of parts) giveBack(part, partBytesMin);
+  return whole;
 }

@@ -4,7 +4,7 @@
  */
 import type { Emit, Json, PositionDelta, SourceContext } from "../../core/contract.ts";
 import { toError } from "../../core/fault.ts";
-import { giveBack } from "../../core/lend.ts";
+import { collect, giveBack } from "../../core/lend.ts";
 import { Changed, orAborted } from "../../core/signals.ts";
 import type { Decoder, Entry } from "./entry.ts";
 import { Seen } from "./seen.ts";
@@ -18,6 +18,8 @@ const inFlightBytesMax = 4 * 1024 * 1024;
 const tailBytesMax = 24 * 1024 * 1024;
 /** Frames of a tail are small, but 200 a second: their records are given back too, if they have memory of their own. */
 const ownBytesMin = 8192;
+/** Records after which garbage is collected: about five times as much of it. */
+const collectBytes = 6 * 1024 * 1024;
 
 export class Flow {
   /** Aborted when it is broken. */
@@ -39,6 +41,7 @@ export class Flow {
   readonly #flying = new Set<Promise<void>>();
   readonly #changed = new Changed();
   #inFlightBytes = 0;
+  #sinceCollected = 0;
   #moving = false;
 
   constructor(context: SourceContext, decoder: Decoder, emit: Emit, seen: Seen, durable: Map<string, Json>) {
@@ -122,6 +125,11 @@ export class Flow {
   #send(bytes: Uint8Array, position: PositionDelta, settled?: number): Promise<void> {
     const length = bytes.byteLength;
     this.#inFlightBytes += length;
+    this.#sinceCollected += length;
+    if (this.#sinceCollected > collectBytes) {
+      this.#sinceCollected = 0;
+      collect();
+    }
     const flying = this.#emit({ bytes, form: "ndjson", readMs: this.#context.doors.clock.now(), position })
       .then(
         () => {
