@@ -39,7 +39,7 @@ describe("what is delivered", () => {
   });
 
   test("many tiny frames, compressed anew into one", async () => {
-    const rig = new Rig();
+    const rig = new Rig({ ageMsMax: 60_000 });
     for (let n = 0; n < 200; n++) rig.spool.add(records(n, 1));
     await rig.drain();
     expect(rig.objects()).toEqual([upTo(200)]);
