@@ -45,8 +45,11 @@ export async function compile(entry: string, outfile: string, stamp: Stamp, targ
       entrypoints: [entry],
       target: "bun",
       minify: true,
+      // Packages that have modules for bundlers beside those for node: only modules can be left out in part.
+      conditions: ["module"],
       // What is imported on demand lies in chunks of its own, which are not parsed before.
       splitting: true,
+      plugins: [lazyHandler],
       sourcemap: "linked",
       define: {
         LOGFERRY_VERSION: JSON.stringify(stamp.version),
@@ -71,6 +74,15 @@ export async function compile(entry: string, outfile: string, stamp: Stamp, targ
     rmSync(work, { recursive: true, force: true });
   }
 }
+
+/** The SDK's own HTTP client comes when it is needed: tool/lazy.ts stands for it everywhere but there. */
+const lazyHandler: Bun.BunPlugin = {
+  name: "lazy handler",
+  setup(build) {
+    const lazy = join(root, "tool", "lazy.ts");
+    build.onResolve({ filter: /^@smithy\/node-http-handler$/ }, ({ importer }) => (importer === lazy ? undefined : { path: lazy }));
+  },
+};
 
 /** `dist/logferry` for this machine, built when its inputs changed. */
 export async function ensureExecutable(): Promise<Executable> {
@@ -107,7 +119,7 @@ function failure(name: string, target: string | undefined, cause: unknown): stri
 async function inputsDigest(): Promise<string> {
   const files = [...new Bun.Glob("src/**/*").scanSync({ cwd: root })].filter((path) => !path.includes(".test."));
   const hasher = new Bun.CryptoHasher("sha256").update(Bun.version);
-  for (const path of [...files.sort(), "build.ts", "package.json", "package-lock.json", "tsconfig.json"]) {
+  for (const path of [...files.sort(), "build.ts", "tool/lazy.ts", "package.json", "package-lock.json", "tsconfig.json"]) {
     hasher.update(`\0${path}\0`).update(await Bun.file(join(root, path)).bytes());
   }
   return hasher.digest("hex");

@@ -2,9 +2,8 @@
  * Door to compression. What it returns depends on its input alone (and the level), so that a batch planned before a
  * restart is encoded to the same bytes after it; only the order of finishing is open.
  */
-import { promisify } from "node:util";
-import { constants, createGunzip, gzip, gunzip, zstdDecompress, type ZlibOptions, type ZstdOptions } from "node:zlib";
 import { unpack } from "./unpack.ts";
+import { zlib } from "./zlib.ts";
 import { zstdSize } from "./zstd.ts";
 
 export interface Compress {
@@ -25,22 +24,25 @@ export interface Compress {
   unpack?: typeof unpack;
 }
 
-const gzipAsync = promisify<Uint8Array, ZlibOptions, Buffer>(gzip);
-const gunzipAsync = promisify<Uint8Array, ZlibOptions, Buffer>(gunzip);
-const unzstdAsync = promisify<Uint8Array, ZstdOptions, Buffer>(zstdDecompress);
+/** One call of node:zlib that answers by calling back. */
+function called(call: (done: (error: Error | null, made: Buffer) => void) => void): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  call((error, made) => (error === null ? resolve(made) : reject(error)));
+  return promise;
+}
 
 export const systemCompress: Compress = {
   zstd: (bytes, level) => Bun.zstdCompress(bytes, { level }),
   unzstd: (bytes, bytesMax) => (bytesMax === undefined ? Bun.zstdDecompress(bytes) : unzstdBounded(bytes, bytesMax)),
-  gzip: (bytes, level) => gzipAsync(bytes, { level }),
+  gzip: (bytes, level) => called((done) => zlib().gzip(bytes, { level }, done)),
   // node:zlib and not Bun.gunzipSync: the latter stops after the first member without a word.
-  gunzip: (bytes, bytesMax) => gunzipAsync(bytes, { maxOutputLength: bytesMax }),
+  gunzip: (bytes, bytesMax) => called((done) => zlib().gunzip(bytes, { maxOutputLength: bytesMax }, done)),
   gunzipParts,
   unpack,
 };
 
 async function* gunzipParts(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const unpacked = createGunzip();
+  const unpacked = zlib().createGunzip();
   const feed = async (): Promise<void> => {
     try {
       for await (const part of parts) {
@@ -70,5 +72,7 @@ async function unzstdBounded(bytes: Uint8Array, bytesMax: number): Promise<Uint8
   if (size.exact) throw Object.assign(new RangeError(`more than ${bytesMax} bytes come out`), { code: "ERR_BUFFER_TOO_LARGE" });
   // 8 MiB is what every decoder must be able to give a frame (RFC 8878, 3.1.1.1.2); the window is allocated at once.
   const windowLog = Math.min(Math.max(Math.ceil(Math.log2(bytesMax)), 23), 27);
-  return unzstdAsync(bytes, { maxOutputLength: bytesMax, params: { [constants.ZSTD_d_windowLogMax]: windowLog } });
+  const { constants, zstdDecompress } = zlib();
+  const options = { maxOutputLength: bytesMax, params: { [constants.ZSTD_d_windowLogMax]: windowLog } };
+  return called((done) => zstdDecompress(bytes, options, done));
 }
