@@ -25,5 +25,5 @@ export interface FileStatus {
   last_fault?: { code: string; message: string; hint: string; time: string };
 }
 
-/** Files `/status` shows of a source when nobody asks for more. */
-export const filesShown = 100;
+/** Files `/status` shows of a source when nobody asks for more: all of most hosts, and 200 KB at most. */
+export const filesShown = 500;
