@@ -38,13 +38,13 @@ export class ContentsWriter {
     while (front < shortest && front < sharedMax && text[front] === before[front]) front++;
     let back = 0;
     while (back < shortest - front && back < sharedMax && text[text.length - 1 - back] === before[before.length - 1 - back]) back++;
-    const own = text.subarray(front, text.length - back);
-    this.#room(own.length + 20);
+    const end = text.length - back;
+    this.#room(end - front + 20);
     this.#bytes[this.#length++] = front;
     this.#bytes[this.#length++] = back;
-    this.#number(own.length);
-    this.#bytes.set(own, this.#length);
-    this.#length += own.length;
+    this.#number(end - front);
+    // A few bytes: a call into the runtime for them would cost more than they do.
+    for (let at = front; at < end; at++) this.#bytes[this.#length++] = text[at] as number;
     this.#number(records);
     this.#number(rawBytes);
     this.#before = text;
@@ -76,6 +76,9 @@ export interface ContentsRun {
   readonly rawBytes: number;
 }
 
+/** Of a stream's JSON, as a rule. */
+const textBytes = 1024;
+
 /** Streams remembered: the same are in frame after frame, and are parsed once. */
 const rememberedMax = 16_384;
 
@@ -88,21 +91,25 @@ export class ContentsReader {
   read(contents: Uint8Array, records: number, rawBytes: number): ContentsRun[] | undefined {
     const runs: ContentsRun[] = [];
     let [recordsLeft, bytesLeft] = [records, rawBytes];
-    let text: Uint8Array = new Uint8Array(0);
+    // The stream at hand and the one before, in turn.
+    let [text, next] = [new Uint8Array(textBytes), new Uint8Array(textBytes)];
+    let length = 0;
     this.#at = 0;
     while (this.#at < contents.length) {
       const front = contents[this.#at++] ?? 0;
       const back = contents[this.#at++] ?? 0;
       const own = this.#number(contents);
-      if (front + back > text.length || !(this.#at + own <= contents.length)) return undefined;
-      const next = new Uint8Array(front + own + back);
-      next.set(text.subarray(0, front));
-      next.set(contents.subarray(this.#at, this.#at + own), front);
-      next.set(text.subarray(text.length - back), front + own);
-      this.#at += own;
-      text = next;
+      if (front + back > length || !(this.#at + own <= contents.length)) return undefined;
+      const end = front + own + back;
+      if (end > next.length) next = new Uint8Array(end * 2);
+      let to = 0;
+      while (to < front) next[to] = text[to++] as number;
+      while (to < front + own) next[to++] = contents[this.#at++] as number;
+      for (let from = length - back; to < end;) next[to++] = text[from++] as number;
+      [text, next, length] = [next, text, end];
       const run = { records: this.#number(contents), rawBytes: this.#number(contents) };
-      const stream = this.#streams.get(next, { start: 0, end: next.length }, noBytes, noBytes, () => parsed(next));
+      const bytes = text;
+      const stream = this.#streams.get(bytes, { start: 0, end }, noBytes, noBytes, () => parsed(bytes.subarray(0, end)));
       if (stream === undefined || !(run.records > 0) || !(run.rawBytes > 0)) return undefined;
       recordsLeft -= run.records;
       bytesLeft -= run.rawBytes;
