@@ -31,7 +31,7 @@ describe("what is delivered", () => {
   });
 
   test("frames that are not tiny, copied as they lie", async () => {
-    const rig = new Rig();
+    const rig = new Rig({ ageMsMax: 60_000 });
     const frames = [0, 1].map((n) => rig.spool.add(records(n, 1, { noise: noise(70_000) })));
     await rig.drain();
     const [object] = [...rig.far.objects.values()];
