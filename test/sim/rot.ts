@@ -58,7 +58,8 @@ export function rot(
   const regions = regionsOf(bytes);
   if (regions === undefined || regions.length === 0) return undefined;
   const kinds = [...new Set(regions.map((region) => region.kind))];
-  const kindHit = kinds.includes("commit") && random.chance(0.5) ? "commit" : random.pick(kinds);
+  const kindDrawn = kinds.includes("commit") && random.chance(0.5) ? "commit" : random.pick(kinds);
+  const kindHit = sectors && kinds.includes("frame") ? "frame" : kindDrawn;
   const region = random.pick(regions.filter((each) => each.kind === kindHit));
   const at = region.at + random.below(region.end - region.at);
   for (const key of region.keys) model.mayMiss.add(key);
