@@ -62,16 +62,15 @@ export async function recover(doors: Doors, layout: Layout, quarantine: Quaranti
   const { newest, damaged } = await readCheckpoints(doors.disk, layout.positions);
   const { found, numbers } = await findSegments(doors, layout, quarantine, tableMin);
   const notes: Recovered["notes"] = [];
-  if (damaged.length > 0) {
-    // One is what a power cut during its write leaves. Both never are.
-    if (newest !== undefined) notes.push({ code: "spool_checkpoint_damaged", message: `open spool: ${damaged.join(" and ")} not whole` });
-    const hint = "the disk or somebody else changed it: positions are taken from the segments, as far as these reach";
-    for (const path of newest === undefined ? damaged : [])
-      await quarantine.keepWhole(path, { code: "spool_checkpoint_damaged", message: `open spool: ${path} is not whole`, hint });
-  }
   const recovery = new Recovery(doors, layout, quarantine, notes, newest?.positions ?? new Positions(), newest?.group ?? 0);
   await recovery.run(found, newest?.nextSequence ?? 0);
-  if (recovery.positionsGap || (newest === undefined && damaged.length > 0)) {
+  // One that is not whole is what a crash during its write leaves, also of the very first, beside which there is no other. Both never are.
+  const torn = newest !== undefined || (damaged.length === 1 && found.length > 0 && !recovery.positionsGap);
+  if (damaged.length > 0 && torn) notes.push({ code: "spool_checkpoint_damaged", message: `open spool: ${damaged.join(" and ")} not whole` });
+  const hint = "the disk or somebody else changed it: positions are taken from the segments, as far as these reach";
+  for (const path of torn ? [] : damaged)
+    await quarantine.keepWhole(path, { code: "spool_checkpoint_damaged", message: `open spool: ${path} is not whole`, hint });
+  if (recovery.positionsGap || (damaged.length > 0 && !torn)) {
     await quarantine.missing("positions-lost", {
       code: "spool_positions_lost",
       message: "open spool: positions of some sources are older than what was read",

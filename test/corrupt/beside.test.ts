@@ -67,6 +67,22 @@ test("both checkpoints damaged: kept, said, and positions come from the commits 
   expect(after.quarantine).toEqual(["positions-lost.txt", "positions.a-0.bin", "positions.b-0.bin"]);
 });
 
+test("the very first checkpoint torn by a crash, before there is another: all commits are held, and nothing is said to be lost", async () => {
+  await rm(dir.join("positions.b"), { force: true });
+  await truncate(dir.join("positions.a"), 30);
+  const after = await aftermathOf(dir.path);
+  expect(after).toMatchObject({ ...all, health: [], quarantine: [], counts: { spool_checkpoint_damaged: 1 } });
+});
+
+test("the only checkpoint damaged, and commits it covered are gone: kept and said", async () => {
+  await rm(dir.join("positions.b"), { force: true });
+  await truncate(dir.join("positions.a"), 30);
+  await rm(segment(dir.path, 1));
+  const after = await aftermathOf(dir.path);
+  expect(after.health).toEqual(["spool_checkpoint_damaged", "spool_positions_lost"]);
+  expect(after.quarantine).toEqual(["positions-lost.txt", "positions.a-0.bin"]);
+});
+
 test("both checkpoints lost with the oldest segment: what the commits no longer hold is said to be lost", async () => {
   for (const file of both) await rm(dir.join(file));
   await rm(segment(dir.path, 1));
