@@ -54,8 +54,17 @@ export class World implements AsyncDisposable {
   async start(): Promise<void> {
     await mkdir(join(this.folder, "logs"), { recursive: true });
     const include = this.#options.globs.map((glob) => join(this.folder, "logs", glob));
-    const config = { type: "file", include, discover_interval: "40ms", partial_line_after: "300ms", ...this.#options.config };
+    const config: Record<string, unknown> = {
+      type: "file",
+      include,
+      discover_interval: "40ms",
+      partial_line_after: "300ms",
+      ...this.#options.config,
+    };
     this.#running = await startSource(file, config, this.spool);
+    // Before that there was no first start: who is killed sooner starts for the first time once more, and `start: end` applies again.
+    if (config["start"] === "end")
+      await until(() => this.running.source.status().state !== "starting" && this.spool.positions.size > 0, "it has started");
   }
 
   /** As near to a kill -9 as it gets within a process: what was not committed is gone. */
@@ -82,7 +91,8 @@ export class World implements AsyncDisposable {
   /** Waits until there are `count` records. */
   async arrive(count: number): Promise<void> {
     await until(() => this.spool.lines.length >= count, `${count} records arrive, ${this.folder}`, 30_000).catch((cause: unknown) => {
-      throw new Error(`${String(cause)}: there are ${this.spool.lines.length}: ${JSON.stringify(this.numbers.slice(-20))}`);
+      const seen = { last: this.numbers.slice(-20), status: this.running.source.status(), positions: [...this.spool.positions] };
+      throw new Error(`${String(cause)}: there are ${this.spool.lines.length}: ${JSON.stringify(seen)}`);
     });
   }
 
