@@ -16,13 +16,11 @@ import type { Holdings, Received } from "./holdings.ts";
 import type { Log } from "./log.ts";
 import type { Buffers } from "./pool.ts";
 import type { Signals } from "./signals.ts";
+import type { Json, PositionDelta, Range } from "./terms.ts";
 
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+export type { Json, PositionDelta, Range };
 
 // ── source → pipeline ────────────────────────────────────────────────────────────────────────────────────────────
-
-/** What a source knows about how far it has read: by key (a file's identity, a sender's lane), `null` forgets the key. */
-export type PositionDelta = Readonly<Record<string, Json>>;
 
 /** Many records in one buffer, and the position after the last of them. An empty one just moves the position. */
 export interface Chunk {
@@ -230,9 +228,6 @@ export interface SpoolReader {
   /** Raw NDJSON bytes (a measure of lag) held from `sequence` on. */
   bytesFrom(sequence: number): number;
 }
-
-/** First and last sequence, both included. */
-export type Range = readonly [first: number, last: number];
 
 export type Codec = "zstd" | "gzip" | "none";
 

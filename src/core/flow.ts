@@ -1,5 +1,5 @@
 /** How a chunk goes on the one before, for records that may have several lines: what a source and the pipeline tell each other of it. */
-import type { Json, PositionDelta } from "./contract.ts";
+import type { Json, PositionDelta } from "./terms.ts";
 
 /**
  * One text in several chunks, in order. What is begun and not ended at the end of a chunk is no record yet: the position that is

@@ -1,5 +1,5 @@
 /** What a sink can say of its far side, beside delivering to it: for a journal that is lost, and for `verify`. */
-import type { Range } from "./contract.ts";
+import type { Range } from "./terms.ts";
 
 /** Something that stands at the far side under a name of ours. */
 export interface Held {

@@ -10,56 +10,20 @@
  * - It stands still while there is no room for a plan: memory is flat whatever lies in the spool.
  */
 import { Bug } from "../core/assert.ts";
-import type { Delivery, Piece, Range, SpoolReader } from "../core/contract.ts";
-import type { Doors } from "../core/doors.ts";
-import type { Fault } from "../core/fault.ts";
+import type { Piece, Range } from "../core/contract.ts";
 import { backoffMs } from "../core/retry.ts";
 import { Changed, orAborted, type Signals } from "../core/signals.ts";
 import { Assigner } from "./assign.ts";
 import { Drafts, type Draft } from "./draft.ts";
-import { RecordsGone, type BodyPlan } from "./encode.ts";
+import { RecordsGone } from "./encode.ts";
 import { countOf, subtract, within } from "./ranges.ts";
-import { readFault, Sealer } from "./seal.ts";
+import { readFault, Sealer, type PlannerOptions } from "./seal.ts";
 
 /** References fetched at once: small, so that what is pending stays a moment's work. */
 const piecesAtOnce = 64;
 
 /** How often an open draft looks whether the spool wants room. */
 const pressedMs = 1000;
-
-/** What a draft became once measured: everything of a plan but its place. */
-export interface Measured extends BodyPlan {
-  readonly lane: string;
-  readonly records: number;
-  readonly bytes: number;
-  readonly digest: string;
-  readonly crc: number;
-  readonly minMs: number;
-  /** The body, where it was kept. */
-  readonly parts?: readonly Uint8Array[] | undefined;
-}
-
-export interface PlannerOptions {
-  readonly delivery: Delivery;
-  readonly reader: SpoolReader;
-  readonly doors: Doors;
-  /** Delivered or planned before: not to be planned again. Nothing of it below `cursor`. */
-  readonly cursor: number;
-  readonly covered: readonly Range[];
-  readonly framesMax: () => number | undefined;
-  /** Resolves to the lane a batch of `partition` may take, as soon as there is room for one; undefined at `kill`. */
-  readonly lane: (partition: string, signals: Signals) => Promise<string | undefined>;
-  /** How many batches whose bodies are kept may be planned at once, as soon as that is worth a sync; at `kill` at once. Only with partitions. */
-  readonly room: (signals: Signals) => Promise<number>;
-  /** Makes the plans durable together and hands them to their lanes. */
-  readonly planned: (measured: readonly Measured[]) => Promise<void>;
-  /** Records that no one will have: damage took them, or they were given up for room. */
-  readonly lost: (records: number, dropped: boolean) => void;
-  /** Reading the spool failed and is tried again; undefined: it works again. */
-  readonly onFault: (fault: Fault | undefined) => void;
-  /** Called between pieces: what was passed without a delivery may be written down. Gives the ms after which it wants to be called again. */
-  readonly passed: (force: boolean) => Promise<number | undefined>;
-}
 
 export class Planner {
   readonly #options: PlannerOptions;

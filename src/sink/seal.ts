@@ -13,10 +13,10 @@ import { Bug } from "../core/assert.ts";
 import { Fault } from "../core/fault.ts";
 import { backoffMs } from "../core/retry.ts";
 import type { Signals } from "../core/signals.ts";
-import type { Range } from "../core/contract.ts";
+import type { Delivery, Range, SpoolReader } from "../core/contract.ts";
+import type { Doors } from "../core/doors.ts";
 import type { Draft, Drafts } from "./draft.ts";
 import { BodyChanged, encodeBody, measureBody, RecordsGone, type BodyPlan } from "./encode.ts";
-import type { Measured, PlannerOptions } from "./plan.ts";
 import { countOf, subtract } from "./ranges.ts";
 import { passOf, recoder, splitBodies, type PassLimits, type SplitBody } from "./split.ts";
 
@@ -29,6 +29,40 @@ const passLimits: PassLimits = { gatherBytesMax: 32 * 1024 * 1024, bodyBytesMax:
 const keptBytesMax = 25 * 1024 * 1024;
 /** A batch up to this is kept from its plan to its delivery, eight of them at most: a frame that goes to HTTP is then read once, not twice. */
 const keptWholeBytesMax = 512 * 1024;
+
+/** What a draft became once measured: everything of a plan but its place. */
+export interface Measured extends BodyPlan {
+  readonly lane: string;
+  readonly records: number;
+  readonly bytes: number;
+  readonly digest: string;
+  readonly crc: number;
+  readonly minMs: number;
+  /** The body, where it was kept. */
+  readonly parts?: readonly Uint8Array[] | undefined;
+}
+
+export interface PlannerOptions {
+  readonly delivery: Delivery;
+  readonly reader: SpoolReader;
+  readonly doors: Doors;
+  /** Delivered or planned before: not to be planned again. Nothing of it below `cursor`. */
+  readonly cursor: number;
+  readonly covered: readonly Range[];
+  readonly framesMax: () => number | undefined;
+  /** Resolves to the lane a batch of `partition` may take, as soon as there is room for one; undefined at `kill`. */
+  readonly lane: (partition: string, signals: Signals) => Promise<string | undefined>;
+  /** How many batches whose bodies are kept may be planned at once, as soon as that is worth a sync; at `kill` at once. Only with partitions. */
+  readonly room: (signals: Signals) => Promise<number>;
+  /** Makes the plans durable together and hands them to their lanes. */
+  readonly planned: (measured: readonly Measured[]) => Promise<void>;
+  /** Records that no one will have: damage took them, or they were given up for room. */
+  readonly lost: (records: number, dropped: boolean) => void;
+  /** Reading the spool failed and is tried again; undefined: it works again. */
+  readonly onFault: (fault: Fault | undefined) => void;
+  /** Called between pieces: what was passed without a delivery may be written down. Gives the ms after which it wants to be called again. */
+  readonly passed: (force: boolean) => Promise<number | undefined>;
+}
 
 export class Sealer {
   readonly #options: PlannerOptions;
