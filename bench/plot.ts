@@ -1,6 +1,6 @@
 /**
  * `bun bench/plot.ts [FOLDER]`: the plots of docs/benchmarks.md. Reads what `--json` of the benchmarks printed, `results.json`,
- * `streams.json` and `backlog.json` in FOLDER (docs/figures), and writes an SVG for each plot beside them. A file that is not
+ * `streams.json`, `backlog.json` and `onefile.json` in FOLDER (docs/figures), and writes an SVG for each plot beside them. A file that is not
  * there gives no plot, and is named.
  *
  * Drawn by Vega-Lite, which needs no browser for it and whose charts say in a few lines what they show.
@@ -89,7 +89,7 @@ function peers(results: Results): Promise<string> {
   );
 }
 
-/** `{label_sets, cpu_s_per_gb}` a point. */
+/** `{label_sets, cpu_s_per_gb, what}` a point; `what` is the version. */
 function streams(points: readonly Row[]): Promise<string> {
   return draw(
     "CPU seconds for a GB of NDJSON, by label sets in one source",
@@ -98,19 +98,39 @@ function streams(points: readonly Row[]): Promise<string> {
     {
       x: amount("label_sets", "label sets", { scale: { type: "log" } }),
       y: amount("cpu_s_per_gb", "CPU s per GB"),
+      color: nominal("what", ""),
     },
   );
 }
 
-/** `{seconds, rss_mb, spool_mb}` a point. */
+/** `{seconds, rss_mb, what}` a point; `what` is what it was doing. */
 function backlog(points: readonly Row[]): Promise<string> {
   return draw(
-    "A backlog with its sink down: resident memory over time",
+    "50 GB with the sink down, then up: resident memory",
     points,
-    { type: "line" },
+    { type: "line", point: true },
     {
       x: amount("seconds", "seconds since the start"),
       y: amount("rss_mb", "resident MB"),
+      color: nominal("what", ""),
+    },
+  );
+}
+
+/** `{seconds, rss_mb, anonymous_mb}` a point. */
+function oneFile(points: readonly Row[]): Promise<string> {
+  const rows = points.flatMap(({ seconds = 0, rss_mb: all = 0, anonymous_mb: own = 0 }) => [
+    { seconds, megabytes: all, what: "resident" },
+    { seconds, megabytes: own, what: "of it its own" },
+  ]);
+  return draw(
+    "One file of 20 GB: resident memory",
+    rows,
+    { type: "line" },
+    {
+      x: amount("seconds", "seconds since the start"),
+      y: amount("megabytes", "MB"),
+      color: nominal("what", ""),
     },
   );
 }
@@ -122,6 +142,7 @@ const plots = [
   ["results", "peers", peers],
   ["streams", "streams", streams],
   ["backlog", "backlog", backlog],
+  ["onefile", "onefile", oneFile],
 ] as const;
 for (const [from, name, plot] of plots) {
   const source = join(folder, `${from}.json`);
