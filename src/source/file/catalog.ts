@@ -19,16 +19,13 @@ import { Copies } from "./copies.ts";
 import { Descriptors } from "./descriptors.ts";
 import { judge, mayHoldSame, type Candidate } from "./examine.ts";
 import { truncated, unreadable } from "./faults.ts";
-import { expire, forgetAt } from "./forget.ts";
+import { expire, forgetAt, keptMs } from "./forget.ts";
 import { inodeKey, type Found } from "./found.ts";
 import { generationBefore, markRotated } from "./generations.ts";
 import { rotatedFrom, stemOf, type Verdict } from "./identity.ts";
 import { positionToJson, type Position } from "./position.ts";
 import { Tracked, unreadPosition } from "./tracked.ts";
-
-const hourMs = 3_600_000;
-/** A file that is gone may come back (a mount, a restore): its position is kept for a week, that of a deleted one for an hour. */
-const keptMs = { gone: 7 * 24 * hourMs, deleted: hourMs };
+import { isUnpacking } from "./unpacking.ts";
 
 export interface CatalogOptions {
   readonly context: SourceContext;
@@ -294,9 +291,11 @@ export class Catalog {
         if (verdict === "copy") return this.#adopt(file.id, known, seen, candidate);
         kin.lost.set(stem, [...(kin.lost.get(stem) ?? []), [file.id, known]]); // the next one may be its copy
       }
-      return "another";
+      return isUnpacking(this.#options.context, candidate, seen, [...lost.map(([, known]) => known), ...standing.map((file) => file.position())])
+        ? "moved"
+        : "another";
     });
-    if (owner === "moved") return true; // the next look will tell
+    if (owner === "moved") return true; // a later look will tell
     if (owner === "another") return unchanged && this.#skipRead(seen, watched.id);
     if (inodeKey(owner) !== key) this.#watched.set(key, { id: owner.id, bytes: seen.stat.bytes, modifiedMs: seen.stat.modifiedMs });
     return true;

@@ -79,6 +79,11 @@ export function isPackedName(path: string): boolean {
   return named.test(path);
 }
 
+/** What a decompressor would call its content. */
+export function plainName(path: string): string {
+  return path.replace(named, "");
+}
+
 /** `kin` of the table: the file at `path` against a known one. */
 export function kinOf(path: string, stat: FileStat, known: Position): PackedFacts["kin"] {
   if (stat.inode === known.inode && stat.device === known.device) return "near";

@@ -2,6 +2,10 @@
 import type { PositionDelta } from "../../core/contract.ts";
 import { positionToJson, type Position } from "./position.ts";
 
+const hourMs = 3_600_000;
+/** A file that is gone may come back (a mount, a restore): its position is kept for a week, that of a deleted one for an hour. */
+export const keptMs = { gone: 7 * 24 * hourMs, deleted: hourMs };
+
 /** Those that have no end yet end at `until`, wall milliseconds. Returns what is to be committed. */
 export function forgetAt(lost: Map<string, Position>, until: number): PositionDelta {
   const delta: Record<string, PositionDelta[string]> = {};
