@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { lostAndRepeated, readLake } from "../support/lake.ts";
 import { startLogferry, writeConfig } from "../support/logferry.ts";
+import { memoryOf } from "../support/peak.ts";
 import { runProcess, startProcess } from "../support/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
@@ -80,3 +81,31 @@ test("large ones that nobody knew, of many members and frames: killed in the mid
   const places = new Set(records.map(({ file, offset }) => `${file} ${offset}`));
   expect(places.size).toBe(400_000);
 }, 120_000);
+
+test("bombs of one line: cut, skipped, in bounded memory", async () => {
+  await using dir = await scratch();
+  const logs = dir.join("logs");
+  await mkdir(logs);
+  const line = "{ echo begin; head -c 500000000 /dev/zero | tr '\\0' y; echo; echo end; }";
+  const made = await runProcess(["bash", "-c", `${line} | tee >(zstd -q -1 > two.log.1.zst) | gzip -1 > one.log.1.gz; wait`], { cwd: logs });
+  expect(made.code).toBe(0);
+  const configPath = await writeConfig(dir.path, {
+    sources: { app: { type: "file", include: [join(logs, "*.log*")], discover_interval: "200ms" } },
+    sinks: { lake: { type: "directory", dir: dir.join("lake"), batch } },
+  });
+  await using running = startLogferry(configPath, dir.join("control.sock"));
+  await running.ready();
+  const before = memoryOf(running.pid, "VmHWM");
+  await until(async () => (await running.status()).sinks["lake"]?.delivered_sequence === 5, "both are delivered");
+  const grown = memoryOf(running.pid, "VmHWM") - before;
+  expect(await running.stop()).toBe(0);
+  expect((await readLake(dir.join("lake"))).map(({ message = "" }) => message.length).toSorted((a, b) => a - b)).toEqual([
+    3,
+    3,
+    5,
+    5,
+    2 ** 20,
+    2 ** 20,
+  ]);
+  expect(grown).toBeLessThan(60_000_000);
+}, 60_000);

@@ -10,6 +10,7 @@
 import type { Compress } from "../../core/compress.ts";
 import type { DiskFile, FileStat } from "../../core/disk.ts";
 import { assert } from "../../core/assert.ts";
+import { giveBack } from "../../core/lend.ts";
 import type { Ending, Packing, Unpacking } from "../../core/unpack.ts";
 
 /** Of the raw file read at once: small at its begin, for who wants only its first lines. */
@@ -215,6 +216,7 @@ export class Unpacked implements DiskFile {
     assert(held + piece.byteLength <= this.#kept.byteLength, "what is kept of a compressed file has no room for a piece");
     this.#kept.set(piece, held);
     this.#to += piece.byteLength;
+    giveBack(piece);
   }
 }
 
