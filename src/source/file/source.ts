@@ -305,11 +305,13 @@ class FileSource implements Source {
   async #sleep(signals: Signals): Promise<void> {
     const asleep = new AbortController();
     this.#asleep = asleep;
-    // A queue that cannot go on (its emits, the pool, an older generation) is woken by what it waits for, or else looked at again.
-    const due =
-      this.#turns.size > 0 ? tickMs : Math.min(this.#nextPoll, this.#nextLook, this.#catalog?.copies.dueAt ?? Number.POSITIVE_INFINITY) - this.#now;
-    const ms = this.#looking === undefined ? Math.max(due, 1) : Math.min(tickMs, Math.max(due, 1));
-    await this.#context.doors.clock.sleep(ms, signals.stop, asleep.signal);
+    const now = this.#now;
+    // A queue that cannot go on (its emits, the pool, an older generation) is woken by what it waits for, or else looked at again; and
+    // so is a look under way, and what is due of compressed files and did not go on.
+    const look = this.#looking === undefined ? this.#nextLook : now + tickMs;
+    const copies = Math.max(this.#catalog?.copies.dueAt ?? Number.POSITIVE_INFINITY, now + tickMs);
+    const due = this.#turns.size > 0 ? tickMs : Math.min(this.#nextPoll, look, copies) - now;
+    await this.#context.doors.clock.sleep(Math.max(due, 1), signals.stop, asleep.signal);
     this.#asleep = undefined;
   }
 }
