@@ -21,6 +21,22 @@ for (const [byte, letter] of ['""', "\\\\", "\bb", "\ff", "\nn", "\rr", "\tt"].m
   escapedBytes[byte] = 2;
 }
 
+/** Stores the escape of a special byte, two or six bytes; returns where it ends. */
+export function storeEscape(out: Uint8Array, at: number, byte: number): number {
+  out[at] = 0x5c;
+  const letter = shortEscape[byte] as number;
+  if (letter !== 0) {
+    out[at + 1] = letter;
+    return at + 2;
+  }
+  out[at + 1] = 0x75;
+  out[at + 2] = 0x30;
+  out[at + 3] = 0x30;
+  out[at + 4] = hexDigit[byte >> 4] as number;
+  out[at + 5] = hexDigit[byte & 15] as number;
+  return at + 6;
+}
+
 /** Bytes that `bytes[start, end)` takes inside a JSON string. */
 export function escapedLength(bytes: Uint8Array, start: number, end: number): number {
   let total = 0;

@@ -7,7 +7,7 @@
  */
 import { firstMark, marks } from "../core/word.ts";
 import type { Packed } from "./envelope.ts";
-import { hexDigit, shortEscape, special } from "./escape.ts";
+import { special, storeEscape } from "./escape.ts";
 import { slackBytes } from "./frame.ts";
 
 /** What to encode and where to. The loop reads it once and writes `end`, `records` and `next` at its end. */
@@ -135,21 +135,6 @@ function storeSmall(out: Uint8Array, at: number, value: number, digits: number):
     rest = next;
   }
   return at + count;
-}
-
-function storeEscape(out: Uint8Array, at: number, byte: number): number {
-  out[at] = 0x5c;
-  const letter = shortEscape[byte] as number;
-  if (letter !== 0) {
-    out[at + 1] = letter;
-    return at + 2;
-  }
-  out[at + 1] = 0x75;
-  out[at + 2] = 0x30;
-  out[at + 3] = 0x30;
-  out[at + 4] = hexDigit[byte >> 4] as number;
-  out[at + 5] = hexDigit[byte & 15] as number;
-  return at + 6;
 }
 
 /** Stores the end of a record: `"}` and LF. Returns where it ends. */

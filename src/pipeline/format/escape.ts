@@ -1,6 +1,6 @@
 /** Text into a JSON string, line ends included: the inner loop of what is not a plain line. */
 import { firstMark, marks } from "../../core/word.ts";
-import { hexDigit, shortEscape, special } from "../escape.ts";
+import { special, storeEscape } from "../escape.ts";
 
 /** Below this a byte at a time costs less than a view of the bytes. */
 const shortBytes = 24;
@@ -34,19 +34,4 @@ export function escapeWords(bytes: Uint8Array, view: DataView, start: number, en
     if (clean < 8) o = storeEscape(out, o, bytes[i++] as number);
   }
   return escapeText(bytes, i, end, out, o);
-}
-
-function storeEscape(out: Uint8Array, at: number, byte: number): number {
-  out[at] = 0x5c;
-  const letter = shortEscape[byte] as number;
-  if (letter !== 0) {
-    out[at + 1] = letter;
-    return at + 2;
-  }
-  out[at + 1] = 0x75;
-  out[at + 2] = 0x30;
-  out[at + 3] = 0x30;
-  out[at + 4] = hexDigit[byte >> 4] as number;
-  out[at + 5] = hexDigit[byte & 15] as number;
-  return at + 6;
 }
