@@ -65,7 +65,7 @@ const modules: readonly Ban[] = [
 ];
 
 const words: readonly { readonly pattern: RegExp; readonly instead: string }[] = [
-  { pattern: /\b(?:TODO|FIXME|XXX|HACK)\b/g, instead: "do it now, or open an issue" },
+  { pattern: /\b(?:TO[D]O|FIX[M]E|XXX|HACK)\b/g, instead: "do it now, or open an issue" },
   { pattern: /\b(?:test|it|describe)\.(?:skip|todo|only|failing)\b/g, instead: "a test that runs: mend it or take it out" },
   { pattern: /\boxlint-disable(?!-next-line [\w/-]+ -- \S)/g, instead: "oxlint-disable-next-line RULE -- the reason" },
   { pattern: /@ts-(?:ignore|nocheck)\b/g, instead: "types that fit, or @ts-expect-error with the reason" },

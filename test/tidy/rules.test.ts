@@ -129,7 +129,9 @@ describe("banned", () => {
 
   test("unfinished work and tests left out are found in every file", () => {
     const found = (text: string): string => words(checkWords("bench/a.ts", text)).join();
-    expect(found("\n// TODO later")).toBe("2: TODO: do it now, or open an issue");
+    // In two pieces, so that whoever searches the tree for what is unfinished finds nothing here.
+    const mark = ["TO", "DO"].join("");
+    expect(found(`\n// ${mark} later`)).toBe(`2: ${mark}: do it now, or open an issue`);
     expect(found(`test.only("a", f)`)).toContain("a test that runs");
     expect(found("// @ts-ignore")).toContain("types that fit");
     expect(found("// oxlint-disable-next-line no-eval")).toContain("the reason");
