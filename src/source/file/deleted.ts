@@ -22,9 +22,21 @@ interface Seen {
   movedMs: number;
 }
 
+/** What deleted files hold on disk now because we still read them. Counted when asked, so that it agrees with the list of files beside it. */
+export function heldBytes(files: Iterable<Tracked>): number {
+  return bytesOf(heldIn(files));
+}
+
+function heldIn(files: Iterable<Tracked>): Tracked[] {
+  return [...files].filter(({ state, handle }) => state === "deleted" && handle !== undefined);
+}
+
+function bytesOf(files: readonly Tracked[]): number {
+  return files.reduce((total, { bytes }) => total + bytes, 0);
+}
+
 export class Deleted {
-  /** What they hold now, and what was given up unread so far. */
-  heldBytes = 0;
+  /** What was given up unread so far. */
   lostBytes = 0;
   readonly #bytesMax: number;
   readonly #board: Board;
@@ -42,24 +54,19 @@ export class Deleted {
   look(catalog: Catalog, now: number): void {
     if (now < this.#nextMs) return;
     this.#nextMs = now + everyMs;
-    this.heldBytes = 0;
-    const held: Tracked[] = [];
-    for (const file of catalog.files.values()) {
-      if (file.state !== "deleted" || file.handle === undefined) continue;
-      this.heldBytes += file.bytes;
-      this.#note(file, now);
-      held.push(file);
-    }
-    if (this.heldBytes <= this.#bytesMax) return;
+    const held = heldIn(catalog.files.values());
+    for (const file of held) this.#note(file, now);
+    let left = bytesOf(held);
+    if (left <= this.#bytesMax) return;
     held.sort((a, b) => (this.#seen.get(a)?.atMs ?? now) - (this.#seen.get(b)?.atMs ?? now));
     for (const file of held) {
       const unread = Math.max(0, file.bytes - file.readOffset);
       if (unread > 0 && this.#moves(file, now)) continue;
-      this.heldBytes -= file.bytes;
+      left -= file.bytes;
       this.lostBytes += unread;
       if (unread > 0) this.#board.count(this.#component, deletedUnread(file.path, unread));
       catalog.lose(file, "deleted");
-      if (this.heldBytes <= this.#bytesMax) return;
+      if (left <= this.#bytesMax) return;
     }
   }
 

@@ -19,7 +19,7 @@ import { orAborted, type Signals } from "../../core/signals.ts";
 import { Catalog } from "./catalog.ts";
 import { check } from "./check.ts";
 import { schema, type FileConfig } from "./config.ts";
-import { Deleted } from "./deleted.ts";
+import { Deleted, heldBytes } from "./deleted.ts";
 import { Events } from "./events.ts";
 import { Finder, type Found, type Globs } from "./found.ts";
 import { compile, compileExclude } from "./glob.ts";
@@ -130,13 +130,12 @@ class FileSource implements Source {
   status(filesMax = filesShown): SourceStatus {
     const files = [...(this.#catalog?.files.values() ?? [])];
     const state = this.#state === "running" && files.length === 0 ? "waiting" : this.#state;
-    const { heldBytes, lostBytes } = this.#deleted;
     return {
       state,
       lag_bytes: this.lagBytes(),
       ...listFiles(files, this.#ledger.standing(), this.#ledger.unnamed, filesMax),
-      deleted_bytes: heldBytes,
-      deleted_lost_bytes: lostBytes,
+      deleted_bytes: heldBytes(files),
+      deleted_lost_bytes: this.#deleted.lostBytes,
     };
   }
 
