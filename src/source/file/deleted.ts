@@ -17,7 +17,6 @@ const stillMs = 5000;
 const movingMsMax = 60_000;
 
 interface Seen {
-  readonly atMs: number;
   offset: number;
   movedMs: number;
 }
@@ -58,7 +57,7 @@ export class Deleted {
     for (const file of held) this.#note(file, now);
     let left = bytesOf(held);
     if (left <= this.#bytesMax) return;
-    held.sort((a, b) => (this.#seen.get(a)?.atMs ?? now) - (this.#seen.get(b)?.atMs ?? now));
+    held.sort((a, b) => a.deletedAt - b.deletedAt);
     for (const file of held) {
       const unread = Math.max(0, file.bytes - file.readOffset);
       if (unread > 0 && this.#moves(file, now)) continue;
@@ -81,12 +80,12 @@ export class Deleted {
   #note(file: Tracked, now: number): void {
     const { offset } = file.durable;
     const seen = this.#seen.get(file);
-    if (seen === undefined) this.#seen.set(file, { atMs: now, offset, movedMs: now });
+    if (seen === undefined) this.#seen.set(file, { offset, movedMs: now });
     else if (seen.offset !== offset) Object.assign(seen, { offset, movedMs: now });
   }
 
   #moves(file: Tracked, now: number): boolean {
     const seen = this.#seen.get(file);
-    return seen !== undefined && now - seen.movedMs < stillMs && now - seen.atMs < movingMsMax;
+    return seen !== undefined && now - seen.movedMs < stillMs && now - file.deletedAt < movingMsMax;
   }
 }

@@ -34,7 +34,7 @@ export async function poll(catalog: Catalog, reader: Reader, config: FileConfig,
       const file = part[index];
       if (file === undefined || stat === undefined) continue;
       if (stat.bytes < file.readEnd && !(await stands(file, stat, catalog))) continue;
-      if (stat.links === 0) file.state = "deleted";
+      if (stat.links === 0) file.goes(now);
       if (file.seen(stat, now)) enqueue(file);
       // What is deleted cannot be read again after a restart: its last event does not wait for more.
       const quiet = file.state === "deleted" || (holdMs !== undefined && now - file.grewAt >= holdMs);

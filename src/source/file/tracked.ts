@@ -43,6 +43,8 @@ export class Tracked {
   lookAt = 0;
   /** `live`: under a name of the globs. `rotated`: renamed, or out of the globs. `deleted`: no name left, or gone unseen. */
   state: "live" | "rotated" | "deleted" = "live";
+  /** Monotonic milliseconds when it was first seen to be deleted. */
+  deletedAt = Number.POSITIVE_INFINITY;
   /** Under a name of the globs at the last look. */
   named = true;
   /** In the queue of files with something to read. */
@@ -215,6 +217,12 @@ export class Tracked {
   fail(fault: Fault, atMs: number): void {
     this.fault = fault;
     this.lastFault = { fault, atMs };
+  }
+
+  /** No name is left of it, as was seen at `now`. */
+  goes(now: number): void {
+    this.state = "deleted";
+    this.deletedAt = Math.min(this.deletedAt, now);
   }
 
   /** Takes in what a stat says. True when there may be something new to read. */
