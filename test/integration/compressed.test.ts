@@ -55,8 +55,8 @@ test("large ones that nobody knew, of many members and frames: killed in the mid
   await mkdir(logs);
   const made = `
     for part in 0 1 2 3 4; do
-      seq -f "w=one n=%.0f some words to make a line" $((part * 40000)) $((part * 40000 + 39999)) | gzip -1 >> one.log.1.gz
-      seq -f "w=two n=%.0f some words to make a line" $((part * 40000)) $((part * 40000 + 39999)) | zstd -q -1 >> two.log.1.zst
+      seq -f "w=one n=%.0f some words to make a line" $((part * 100000)) $((part * 100000 + 99999)) | gzip -1 >> one.log.1.gz
+      seq -f "w=two n=%.0f some words to make a line" $((part * 100000)) $((part * 100000 + 99999)) | zstd -q -1 >> two.log.1.zst
     done`;
   expect((await runProcess(["bash", "-c", made], { cwd: logs })).code).toBe(0);
   const configPath = await writeConfig(dir.path, {
@@ -65,21 +65,21 @@ test("large ones that nobody knew, of many members and frames: killed in the mid
   });
   const socket = dir.join("control.sock");
   let kills = 0;
-  for (let done = 0; done < 360_000; kills++) {
+  for (let done = 0; done < 900_000; kills++) {
     await using running = startLogferry(configPath, socket);
     await running.ready();
-    await until(async () => (await running.status()).spool.last_sequence >= Math.min(399_999, done + 20_000), "it gets on");
+    await until(async () => (await running.status()).spool.last_sequence >= Math.min(999_999, done + 20_000), "it gets on");
     done = (await running.status()).spool.last_sequence + 1;
     await running.stop("SIGKILL");
   }
   expect(kills).toBeGreaterThan(2);
   await using last = startLogferry(configPath, socket);
-  await until(async () => (await last.status()).sinks["lake"]?.delivered_sequence === 399_999, "all is delivered");
+  await until(async () => (await last.status()).sinks["lake"]?.delivered_sequence === 999_999, "all is delivered");
   expect(await last.stop()).toBe(0);
   const records = await readLake(dir.join("lake"));
-  expect(lostAndRepeated(records, { one: 200_000, two: 200_000 })).toEqual({ lost: 0, repeated: 0, foreign: 0 });
+  expect(lostAndRepeated(records, { one: 500_000, two: 500_000 })).toEqual({ lost: 0, repeated: 0, foreign: 0 });
   const places = new Set(records.map(({ file, offset }) => `${file} ${offset}`));
-  expect(places.size).toBe(400_000);
+  expect(places.size).toBe(1_000_000);
 }, 120_000);
 
 test("bombs of one line: cut, skipped, in bounded memory", async () => {
