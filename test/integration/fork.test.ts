@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { appendFile, cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { lakeObjects, lostAndRepeated, readLake } from "../support/lake.ts";
 import { startLogferry, writeConfig, type Running } from "../support/logferry.ts";
+import { freePort } from "../support/port.ts";
 import { scratch, type Scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 import { makeBucket, startVersitygw, type Versitygw } from "../support/versitygw.ts";
@@ -32,16 +33,17 @@ afterAll(async () => {
 class Place implements AsyncDisposable {
   readonly dir: Scratch;
   readonly bucket: string;
-  readonly #port = 20_000 + Math.floor(Math.random() * 20_000);
+  readonly #port: number;
   #central: Running | undefined;
 
-  private constructor(dir: Scratch, bucket: string) {
+  private constructor(dir: Scratch, bucket: string, port: number) {
+    this.#port = port;
     this.dir = dir;
     this.bucket = bucket;
   }
 
   static async make(bucket: string): Promise<Place> {
-    const place = new Place(await scratch(), bucket);
+    const place = new Place(await scratch(), bucket, await freePort());
     await mkdir(place.dir.join("central"));
     return place;
   }

@@ -4,6 +4,7 @@ import { appendFile, mkdir, rm, writeFile } from "node:fs/promises";
 import { startForeign } from "../support/foreign.ts";
 import { lostAndRepeated, readLake } from "../support/lake.ts";
 import { logferry, startLogferry, writeConfig } from "../support/logferry.ts";
+import { freePort } from "../support/port.ts";
 import { scratch, type Scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 import { makeBucket, startVersitygw, type Versitygw } from "../support/versitygw.ts";
@@ -81,7 +82,7 @@ test("a bucket: killed at random, its journal and the memory of it lost, every r
 test("another logferry: it is asked what it has taken, and nothing comes twice", async () => {
   await using dir = await scratch();
   await mkdir(dir.join("central"));
-  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  const port = await freePort();
   const central = await writeConfig(dir.join("central"), {
     sources: { ingest: { type: "http", listen: `127.0.0.1:${port}` } },
     sinks: { lake: { type: "directory", dir: dir.join("lake"), batch } },

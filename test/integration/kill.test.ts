@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { lostAndRepeated, readLake } from "../support/lake.ts";
 import { startLogferry, writeConfig, type TestConfig } from "../support/logferry.ts";
 import { startProcess } from "../support/process.ts";
+import { freePort } from "../support/port.ts";
 import { scratch, type Scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 import { makeBucket, startVersitygw } from "../support/versitygw.ts";
@@ -75,7 +76,7 @@ test("kills on both sides of HTTP: the second logferry stores every record once"
   await using dir = await scratch();
   await mkdir(dir.join("central"));
   await writeFile(dir.join("token"), "a-token");
-  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  const port = await freePort();
   const centralConfig = await writeConfig(dir.join("central"), {
     sources: { ingest: { type: "http", listen: `127.0.0.1:${port}`, bearer_token_file: dir.join("token") } },
     sinks: { lake: { type: "directory", dir: dir.join("lake"), batch } },
