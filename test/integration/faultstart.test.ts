@@ -66,7 +66,7 @@ test("a second instance on the same control port does not start; with --once it 
   const socket = dir.join("control.sock");
   await using running = startLogferry(config, socket);
   await running.ready();
-  const address = /"address":"http:\/\/([\d.:]+)"/.exec(running.stderr())?.[1] ?? "";
+  const address = await until(() => /"address":"http:\/\/([\d.:]+)"/.exec(running.stderr())?.[1], "it says where it listens");
   for (const control of [
     { listen: address, socket: dir.join("second.sock") },
     { listen: "127.0.0.1:0", socket },
