@@ -95,12 +95,15 @@ test("a payload that cannot be read is tried again for a stated time, then given
   let bad = true;
   let reads = 0;
   const sector = badSectors((each) => bad && each === path && ++reads > 0, payloads[1] ?? 0, (payloads[1] ?? 0) + 8);
-  await using opened = await openIn(dir.path, "m1", sector, { triesMin: 5, afterMs: 200 });
+  let passedMs = 0;
+  const clock = { ...sector.clock, monotonic: () => sector.clock.monotonic() + passedMs };
+  await using opened = await openIn(dir.path, "m1", { ...sector, clock }, { triesMin: 5, afterMs: 600_000 });
   const { reader } = opened.spool;
   const first = perSegment + perGroup;
   // Tries alone are no reason: a drive that resets takes its time.
   for (let tries = 0; tries < 8; tries++) expect(await ask(reader)).toEqual([`${first} spool_read_failed`]);
   expect(opened.board.reasons()).toEqual([]);
+  passedMs = 600_000;
   await until(async () => (await ask(reader))[0] === `${first} spool_frame_corrupt`, "it is given up");
   expect(opened.board.reasons()).toMatchObject([{ component: "spool", code: "spool_frame_unreadable" }]);
   expect(opened.board.reasons()[0]?.message).toContain(`records ${first} to ${first + perGroup - 1} are given up`);

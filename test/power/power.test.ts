@@ -86,6 +86,7 @@ async function runAndCut(image: PowerImage, path: string, env: Record<string, st
       await Bun.sleep(5);
     }
   })();
+  await until(() => acknowledged > 0, "the first records are acknowledged");
   const cuts: Acknowledged[] = [];
   for (let i = 0; i < count; i++) {
     await Bun.sleep(100 + Math.random() * 400);
