@@ -70,7 +70,7 @@ test("removed on the server and made anew: the handle is given up, the new file 
   await until(() => spool.lines.length === 4, "both go on");
   await until(() => running?.board.reasons().length === 0, "nothing stands against them");
   expect(spool.texts.toSorted()).toEqual(["new one", "o1", "o2", "one"]);
-  expect(running?.source.status().files_total).toBe(2);
+  await until(() => running?.source.status().files_total === 2, "the one that is gone is forgotten");
 });
 
 test("removed by our own client while we hold it: the rest is read from its silly name, the new file from 0", async () => {
